@@ -86,7 +86,9 @@ class Course:
                 return chapter
         last = self.chapters[-1].number
         planned = any(plan.number == number for plan in self.planned)
-        what = f"chapter {number} is planned, not written yet" if planned else f"no chapter {number}"
+        what = (
+            f"chapter {number} is planned, not written yet" if planned else f"no chapter {number}"
+        )
         raise NoSuchChapter(f"{what}: there are chapters 1 to {last}")
 
     def base(self, chapter: Chapter) -> Chapter | None:

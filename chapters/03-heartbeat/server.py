@@ -29,7 +29,7 @@ async def websocket(request: web.Request) -> web.WebSocketResponse:
     """One connection, from its handshake to its close: this runs once for each client."""
     check_origin(request)
     socket = web.WebSocketResponse(
-        max_msg_size=MAX_MESSAGE_BYTES,  # aiohttp's own limit is 4 MiB
+        max_msg_size=MAX_MESSAGE_BYTES + 1,  # aiohttp refuses from this size on (default: 4 MiB)
         compress=False,  # so that the bytes on the wire are the bytes you sent
         timeout=CLOSE_SECONDS,
         autoping=False,  # so that pings and pongs come to us: they too are signs of life

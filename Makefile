@@ -1,0 +1,36 @@
+# The learner's commands: a thin face on `python -m course`. Try `make` alone for the list.
+# Variables on the line reach the command through its environment: PORT=, CMD=, URL=, TO=, FAULT= …
+
+PYTHON ?= python3
+COURSE = $(PYTHON) -m course
+
+.DEFAULT_GOAL := list
+.PHONY: list progress wire site site-build test lint setup requirements
+
+list progress wire site site-build test lint setup:
+	@$(COURSE) $@
+
+chapter-%:
+	@$(COURSE) run "$*"
+
+start-%:
+	@$(COURSE) start "$*"
+
+check-%:
+	@$(COURSE) check "$*"
+
+diff-%:
+	@$(COURSE) diff "$*"
+
+hint-%:
+	@$(COURSE) hint "$*"
+
+record-%:
+	@$(COURSE) record "$*"
+
+# For maintainers: pin again after a change of requirements/*.in. Needs uv.
+requirements:
+	cd requirements && for group in learner test docs; do \
+	  uv pip compile --quiet --upgrade --universal --generate-hashes --no-header \
+	    --python-version 3.11 $$([ $$group = learner ] || echo -c learner.txt) \
+	    $$group.in -o $$group.txt || exit 1; done

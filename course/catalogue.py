@@ -1,0 +1,99 @@
+"""The catalogue of checks: what `tests/checks/` asks, read without running any of it.
+
+A check is one test function. The first line of its docstring is the behaviour in a sentence, the
+rest is the hint; the decorator `@check("RFC 6455 §5.5.2")` names the source. The Chinese sentences
+are in `tests/checks/zh.toml`.
+"""
+
+from __future__ import annotations
+
+import ast
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from course.manifest import ROOT
+
+CHECKS = ROOT / "tests" / "checks"
+
+
+class CatalogueError(Exception):
+    """A check lacks its docstring, its hint or its source; the message names it."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One behaviour asked of a program."""
+
+    id: str  # "echo::binary_stays_binary"
+    name: str  # "binary_stays_binary"
+    module: str  # "echo"
+    behaviour: str  # the first line of the docstring
+    hint: tuple[str, ...]  # the paragraphs after it, each a step further
+    source: str  # "RFC 6455 §5.6", or what else asks for it
+
+    def sentence(self, language: str) -> str:
+        """The behaviour in one of the course's languages."""
+        return self.behaviour if language == "en" else _chinese()[self.module][self.name]
+
+
+@dataclass(frozen=True)
+class Module:
+    """One file of checks."""
+
+    name: str
+    path: Path
+    about: str  # the first line of the file's docstring
+    checks: tuple[Check, ...]
+
+
+@cache
+def modules() -> dict[str, Module]:
+    """Every check module by name. Raises CatalogueError."""
+    return {path.stem[5:]: _module(path) for path in sorted(CHECKS.glob("test_*.py"))}
+
+
+def find(check_id: str) -> Check:
+    """The check with this id. Raises KeyError."""
+    module, _, name = check_id.partition("::")
+    return next(check for check in modules()[module].checks if check.name == name)
+
+
+def behaviour(check_id: str, language: str) -> str:
+    """The sentence of one check, in one language."""
+    return find(check_id).sentence(language)
+
+
+def _module(path: Path) -> Module:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    name = path.stem[5:]
+    about = (ast.get_docstring(tree) or "").partition("\n")[0]
+    functions = [
+        node
+        for node in tree.body
+        if isinstance(node, ast.AsyncFunctionDef | ast.FunctionDef) and node.name[:5] == "test_"
+    ]
+    return Module(name, path, about, tuple(_check(name, function) for function in functions))
+
+
+def _check(module: str, function: ast.AsyncFunctionDef | ast.FunctionDef) -> Check:
+    name = function.name[5:]
+    behaviour, _, rest = (ast.get_docstring(function) or "").partition("\n")
+    hint = tuple(" ".join(part.split()) for part in rest.split("\n\n") if part.strip())
+    sources = [
+        decorator.args[0].value
+        for decorator in function.decorator_list
+        if isinstance(decorator, ast.Call)
+        and isinstance(decorator.func, ast.Name)
+        and decorator.func.id == "check"
+        and isinstance(decorator.args[0], ast.Constant)
+    ]
+    if not (behaviour and hint and sources):
+        raise CatalogueError(f"{module}::{name} lacks a behaviour, a hint or a source")
+    return Check(f"{module}::{name}", name, module, behaviour, hint, str(sources[0]))
+
+
+@cache
+def _chinese() -> dict[str, dict[str, str]]:
+    return tomllib.loads((CHECKS / "zh.toml").read_text(encoding="utf-8"))

@@ -1,0 +1,68 @@
+"""`make diff-N`: what chapter N changes in the chapter it builds on, file by file."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+from pathlib import Path
+
+from course import console
+from course.cli import chapter_number
+from course.manifest import Chapter, load
+
+# What a learner writes. A transcript is recorded, and `start` is for those who begin.
+CODE = (".py", ".js", ".html", ".css", ".conf")
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = subparsers.add_parser("diff", help="the solution as a diff", description=__doc__)
+    parser.add_argument("chapter", type=chapter_number)
+    parser.add_argument("--mine", action="store_true", help="from your work/ instead of the base")
+
+
+def main(options: argparse.Namespace) -> int:
+    course = load()
+    chapter = course.chapter(options.chapter)
+    base = course.base(chapter)
+    before = base.folder if base else None
+    if options.mine:
+        if not chapter.work.exists():
+            console.stop(f"there is no work/{chapter.slug}/ yet: make start-{chapter.number}")
+        before = chapter.work
+    for diff in changes(chapter, before).values():
+        for line in diff.splitlines():
+            print(_coloured(line))
+    return 0
+
+
+def files(folder: Path) -> list[str]:
+    """The names of a folder's code files, sorted."""
+    return sorted(path.name for path in folder.iterdir() if path.suffix in CODE)
+
+
+def changes(chapter: Chapter, before: Path | None) -> dict[str, str]:
+    """A unified diff for each code file that differs: name → diff. `before` None: all is new."""
+    names = set(files(chapter.folder)) | set(files(before) if before else [])
+    found = {}
+    for name in sorted(names):
+        old, new = (_lines(folder / name) if folder else [] for folder in (before, chapter.folder))
+        origin = f"{before.name}/{name}" if before and old else "/dev/null"
+        target = f"{chapter.slug}/{name}" if new else "/dev/null"
+        diff = "".join(difflib.unified_diff(old, new, origin, target))
+        if diff:
+            found[name] = diff
+    return found
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
+
+
+def _coloured(line: str) -> str:
+    if line.startswith(("---", "+++")):
+        return console.bold(line)
+    if line.startswith("@@"):
+        return console.control(line)
+    if line.startswith("+"):
+        return console.good(line)
+    return console.problem(line) if line.startswith("-") else line

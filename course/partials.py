@@ -1,0 +1,467 @@
+"""What the pages show of the repository, as Markdown for both languages.
+
+Each partial is one file under `build/generated/LANGUAGE/`; a page includes it as a snippet. Nothing
+here is typed twice: programs, checks and close codes are read where they are defined, and the tables
+of `site/data/` hold only what no program can say: a sentence in each language.
+
+    NN-slug/run.md  try.md  files.md  diff.md  checks.md  transcript.md
+    map.md  settings.md  programs.md  close-codes.md  glossary.md  source-defects.md  broken.md
+"""
+
+from __future__ import annotations
+
+import ast
+import html
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from course import catalogue, diff, frames
+from course.manifest import LANGUAGES, ROOT, Chapter, Course, load
+
+GENERATED = ROOT / "build" / "generated"
+DATA = ROOT / "site" / "data"
+ADDRESS = {"http": "http://127.0.0.1:8080/", "ws": "ws://127.0.0.1:8080/ws"}
+FOLD_ABOVE = 90  # lines of one file's diff: a longer one is shown folded
+RFC = "https://www.rfc-editor.org/rfc/rfc"
+
+WORDS = {
+    "en": {
+        "minutes": "{} min",
+        "planned": "planned",
+        "file": "file",
+        "about": "what it is",
+        "lines": "lines",
+        "new": "new",
+        "gone": "gone",
+        "changed": "changed",
+        "as_before": "Byte for byte as in chapter {}: {}.",
+        "base": "Nothing before this chapter: all of it is new.",
+        "kept": "Still asked, from the chapters before: {}.",
+        "retired": "No longer asked, because this chapter replaces the behaviour: {}.",
+        "checks": "{} checks",
+        "check": "1 check",
+        "setting": "setting",
+        "default": "default",
+        "from": "from chapter",
+        "meaning": "what it says",
+        "code": "code",
+        "name": "meaning",
+        "when": "when",
+        "client": "what a client does",
+        "wire": "Codes that travel",
+        "never": "Codes that never travel",
+        "sentence": "in a sentence",
+        "program": "a chapter, wrong on purpose",
+        "caught": "the checks that catch it",
+        "source": "source",
+        "chapter": "chapter",
+        "chapters": "chapters",
+        "measured": "measured",
+        "reading": "by reading, not measured",
+        "partly": "partly measured",
+        "wrong": "What goes wrong",
+        "right": "The right way",
+        "severity": {"H": "high", "M": "medium", "L": "low"},
+        "colon": ": ",
+        "stop": ". ",
+    },
+    "zh": {
+        "minutes": "{} 分钟",
+        "planned": "计划中",
+        "file": "文件",
+        "about": "内容",
+        "lines": "行数",
+        "new": "新增",
+        "gone": "删除",
+        "changed": "有改动",
+        "as_before": "与第 {} 章逐字节相同：{}。",
+        "base": "这是第一章，全部是新的。",
+        "kept": "前面各章的检查仍然要过：{}。",
+        "retired": "不再检查，因为本章换掉了这个行为：{}。",
+        "checks": "{} 项检查",
+        "check": "1 项检查",
+        "setting": "设置项",
+        "default": "默认值",
+        "from": "起始章",
+        "meaning": "含义",
+        "code": "关闭码",
+        "name": "含义",
+        "when": "什么时候",
+        "client": "客户端怎么做",
+        "wire": "会在线上出现的关闭码",
+        "never": "从不在线上出现的关闭码",
+        "sentence": "一句话解释",
+        "program": "故意写错的一章",
+        "caught": "必须抓住它的检查",
+        "source": "原文",
+        "chapter": "第",
+        "chapters": "第",
+        "measured": "实测",
+        "reading": "读出来的，未实测",
+        "partly": "部分实测",
+        "wrong": "问题",
+        "right": "正确做法",
+        "severity": {"H": "高", "M": "中", "L": "低"},
+        "colon": "：",
+        "stop": "。",
+    },
+}
+
+
+class DataError(Exception):
+    """A table in `site/data/` and the program it describes have drifted apart."""
+
+
+def generate() -> None:
+    """Write every partial of both languages. Raises DataError, CatalogueError."""
+    course = load()
+    for language in LANGUAGES:
+        for chapter in course.chapters:
+            for name, partial in PER_CHAPTER.items():
+                write(language, f"{chapter.slug}/{name}.md", partial(course, chapter, language))
+        for name, whole in WHOLE.items():
+            write(language, f"{name}.md", whole(course, language))
+
+
+def write(language: str, name: str, text: str) -> None:
+    """Write one partial, only if it changed: what watches the files need not build again."""
+    path = GENERATED / language / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = text.strip("\n") + "\n"
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
+
+
+def data(name: str) -> dict[str, Any]:
+    return tomllib.loads((DATA / f"{name}.toml").read_text(encoding="utf-8"))
+
+
+# One chapter
+
+
+def run(course: Course, chapter: Chapter, language: str) -> str:
+    by_hand = f"cd chapters/{chapter.slug} && {chapter.run}"
+    return fence(f"make chapter-{chapter.number}", "sh") + "\n" + fence(by_hand, "sh")
+
+
+def suggestions(course: Course, chapter: Chapter, language: str) -> str:
+    lines = (suggestion[language].format(**ADDRESS) for suggestion in chapter.suggestions)
+    return fence("\n".join(re.sub(r" {2,}", "   ", line) for line in lines), ".text .wrap")
+
+
+def files(course: Course, chapter: Chapter, language: str) -> str:
+    """The chapter's files, each with the first sentence it says about itself."""
+    words = WORDS[language]
+    rows = []
+    for name in diff.files(chapter.folder):
+        text = (chapter.folder / name).read_text(encoding="utf-8")
+        rows.append((f"`{name}`", escape(first_sentence(name, text)), str(text.count("\n"))))
+    return table((words["file"], words["about"], words["lines"]), rows, "<-:")
+
+
+def first_sentence(name: str, text: str) -> str:
+    """What a file says first: of a Python file the docstring, of a page its title."""
+    if name.endswith(".py"):
+        return (ast.get_docstring(ast.parse(text)) or "").partition("\n")[0]
+    title = re.search(r"<title>(.*?)</title>", text, re.DOTALL)
+    return html.unescape(title[1]).strip() if title else ""
+
+
+def changes(course: Course, chapter: Chapter, language: str) -> str:
+    """The lesson as a diff: what changed, what is new, and what was carried over untouched."""
+    words = WORDS[language]
+    base = course.base(chapter)
+    if base is None:
+        return f"{words['base']}\n\n{files(course, chapter, language)}"
+    found = diff.changes(chapter, base.folder)
+    parts = []
+    before, after = diff.files(base.folder), diff.files(chapter.folder)
+    for name, text in sorted(found.items(), key=lambda item: (item[0].endswith(".html"), item[0])):
+        kind = "new" if name not in before else "gone" if name not in after else "changed"
+        lines = text.splitlines()
+        counts = [sum(line[:1] == sign for line in lines[2:]) for sign in "+-"]
+        opening = "???" if len(lines) > FOLD_ABOVE else "???+"
+        title = f"`{name}` · {words[kind]} · +{counts[0]} −{counts[1]}"
+        block = fence(text, "diff").replace("\n", "\n    ").rstrip(" ")
+        parts.append(f'{opening} change "{title}"\n\n    {block}')
+    same = [name for name in after if name in before and name not in found]
+    if same:
+        parts.append(words["as_before"].format(base.number, joined(same, language)))
+    return "\n\n".join(parts)
+
+
+def checks(course: Course, chapter: Chapter, language: str) -> str:
+    """The behaviours the grader asks of this chapter, new ones in full."""
+    words = WORDS[language]
+    modules = catalogue.modules()
+    parts = []
+    for name in chapter.adds:
+        found = modules[name].checks
+        count = words["check"] if len(found) == 1 else words["checks"].format(len(found))
+        lines = [f"**`{name}`** · {count}", ""]
+        for check in found:
+            sentence = catalogue.behaviour(check.id, language)
+            lines.append(f"- {escape(sentence)} `{check.name}` · {source_link(check.source)}")
+        parts.append("\n".join(lines))
+    kept = [name for name in course.checks(chapter) if name not in chapter.adds]
+    if kept:
+        parts.append(words["kept"].format(joined(kept, language)))
+    if chapter.retires:
+        parts.append(words["retired"].format(joined(chapter.retires, language)))
+    return "\n\n".join(parts)
+
+
+def source_link(source: str) -> str:
+    """`RFC 6455 §5.6` as a link to that section; anything else as it is."""
+    found = re.fullmatch(r"RFC (\d+) §([\d.]+)", source)
+    if not found:
+        return escape(source)
+    return f"[{source}]({RFC}{found[1]}#section-{found[2].rstrip('.')})"
+
+
+def transcript(course: Course, chapter: Chapter, language: str) -> str:
+    """What was recorded, each line in the colour of its direction."""
+    path = chapter.folder / "transcript.txt"
+    lines = path.read_text(encoding="utf-8").rstrip("\n").split("\n")
+    return wire(lines)
+
+
+def wire(lines: Iterable[str]) -> str:
+    """Terminal output in which → (to the server), ← (to the client) and $ (typed) stand out."""
+    kinds = {"→": "to-server", "←": "to-client", "$": "typed"}
+    marked = []
+    for line in lines:
+        kind, text = kinds.get(line.lstrip()[:1]), html.escape(line, quote=False)
+        marked.append(f'<span class="{kind}">{text}</span>' if kind else text)
+    body = "\n".join(marked).replace("--8<--", "-&#45;8<--")
+    return f'<pre class="wire" tabindex="0"><code>{body}\n</code></pre>'
+
+
+# The whole course
+
+
+def road(course: Course, language: str) -> str:
+    """The map: chapters that can be run, then those that are planned, marked as such."""
+    words = WORDS[language]
+    lines = []
+    for chapter in course.chapters:
+        title = f"[{chapter.title[language]}](chapters/{chapter.slug}.md)"
+        minutes = words["minutes"].format(chapter.minutes)
+        lines.append(f"{chapter.number}.  **{title}** <small>{minutes}</small>")
+        lines.append(f"    <span>{chapter.goal[language]}</span>\n    {{ .ready }}")
+    for plan in course.planned:
+        title = f"**{plan.title[language]}** <small>{words['planned']}</small>"
+        lines.append(f"{plan.number}.  {title}\n    {{ .planned }}")
+    return '<div class="road" markdown>\n\n' + "\n".join(lines) + "\n\n</div>"
+
+
+def settings(course: Course, language: str) -> str:
+    """Every variable a chapter's settings.py reads, with the default that program really has."""
+    words, known = WORDS[language], data("settings")["setting"]
+    first: dict[str, tuple[int, Any]] = {}
+    for chapter in course.chapters:
+        for name, value in defaults(chapter.folder / "settings.py").items():
+            first.setdefault(name, (chapter.number, value))
+    keep_step("settings.toml [setting]", known, first)
+    rows = []
+    for name, (number, value) in first.items():
+        shown = " ".join(f"`{part}`" for part in (value if isinstance(value, list) else [value]))
+        rows.append((f"`{name}`", shown, str(number), known[name][language]))
+    return table(
+        (words["setting"], words["default"], words["from"], words["meaning"]), rows, "<<-<"
+    )
+
+
+def defaults(path: Path) -> dict[str, Any]:
+    """The settings of one program, when nothing is set: run as the program would be, then asked."""
+    code = (
+        "import json, runpy, sys\n"
+        "found = runpy.run_path(sys.argv[1])\n"
+        "print(json.dumps({n: v for n, v in found.items() if n.isupper()}))"
+    )
+    names = re.findall(r"\b[A-Z][A-Z_]+\b", path.read_text(encoding="utf-8"))
+    clean = {name: value for name, value in os.environ.items() if name not in names}
+    asked = subprocess.run(
+        [sys.executable, "-c", code, path.name],
+        cwd=path.parent,
+        env={**clean, "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return dict(json.loads(asked.stdout))
+
+
+def programs(course: Course, language: str) -> str:
+    """The variables that single programs read for themselves, such as a client's URL."""
+    words, known = WORDS[language], data("settings")["program"]
+    found: dict[str, dict[str, None]] = {}
+    for chapter in course.chapters:
+        for path in sorted(chapter.folder.glob("*.py")):
+            if path.name != "settings.py":
+                text = path.read_text(encoding="utf-8")
+                for name in re.findall(r'environ\.get\("([A-Z_]+)"', text):
+                    found.setdefault(name, {})[path.name] = None
+    keep_step("settings.toml [program]", known, found)
+    rows = [
+        (f"`{name}`", joined(names, language), known[name][language])
+        for name, names in found.items()
+    ]
+    return table((words["setting"], words["file"], words["meaning"]), rows, "<<<")
+
+
+def close_codes(course: Course, language: str) -> str:
+    """Two tables: codes that travel, and those that an end only writes into its own event."""
+    words = WORDS[language]
+    heading = (words["code"], words["name"], words["when"], words["client"])
+    rows: dict[str, list[tuple[str, ...]]] = {"wire": [], "never": []}
+    for code, entry in close_code_table().items():
+        says = (entry["when"][language], entry["client"][language])
+        rows[entry["sent"]].append((f"`{code}`", entry["name"][language], *says))
+    return "\n\n".join(
+        f"## {words[sent]} {{#{sent}}}\n\n{table(heading, rows[sent], '<<<<')}" for sent in rows
+    )
+
+
+def close_code_table() -> dict[int, dict[str, Any]]:
+    """Every close code with its names, in order. Raises DataError."""
+    known = data("close_codes")["code"]
+    keep_step("close_codes.toml", known, map(str, frames.CLOSE_CODES))
+    for code, name in frames.CLOSE_CODES.items():
+        known[str(code)]["name"]["en"] = name
+    return {code: known[str(code)] for code in sorted(frames.CLOSE_CODES)}
+
+
+def close_code_script(language: str) -> str:
+    """The same names for the frame dissector."""
+    names = {code: entry["name"][language] for code, entry in close_code_table().items()}
+    return f"window.CLOSE_CODES = {json.dumps(names, ensure_ascii=False, indent=1)};\n"
+
+
+def glossary(course: Course, language: str) -> str:
+    """The terms, in the order of the page's language, each with the other language's word."""
+    words, terms = WORDS[language], data("glossary")["term"]
+    other = {"en": "zh", "zh": "en"}[language]
+    rows = [
+        (
+            f"**{escape(term[language])}**{{ #{term['id']} }}",
+            escape(term[other]),
+            term["is"][language],
+        )
+        for term in sorted(terms, key=lambda term: str(term["en"]).casefold())
+    ]
+    heading = {"en": ("English", "中文"), "zh": ("中文", "English")}[language]
+    return table((*heading, words["sentence"]), rows, "<<<")
+
+
+def source_defects(course: Course, language: str) -> str:
+    """What the source got wrong: one heading a defect, in the groups the audit made."""
+    tables = data("source_defects")
+    numbers = [defect["n"] for defect in tables["defect"]]
+    if numbers != list(range(1, len(numbers) + 1)):
+        raise DataError("source_defects.toml: the numbers are not 1, 2, 3 …, each once, in order")
+    parts = ['<div class="defects" markdown>']
+    for group in tables["group"]:
+        parts.append(f"## {group['title'][language]} {{#{group['id']}}}")
+        parts.append(group["about"][language])
+        members = (d for d in tables["defect"] if d["group"] == group["id"])
+        parts.extend(source_defect(defect, language) for defect in members)
+    return "\n\n".join([*parts, "</div>"])
+
+
+def source_defect(defect: dict[str, Any], language: str) -> str:
+    words, number = WORDS[language], defect["n"]
+    chapters = defect["chapters"]
+    grade = f'<span class="grade grade-{defect["severity"]}">{words["severity"][defect["severity"]]}</span>'
+    if language == "en":
+        where = ("chapter " if len(chapters) == 1 else "chapters ") + ", ".join(map(str, chapters))
+    else:
+        where = f"第 {'、'.join(map(str, chapters))} 章"
+    facts = [grade, where, words[defect["evidence"]], f"{words['source']} {defect['lines']}"]
+    colon = words["colon"]
+    return "\n\n".join(
+        (
+            f'<div class="defect" data-chapters="{" ".join(map(str, chapters))}" markdown>',
+            f"### S{number} · {defect['title'][language]} {{#s{number}}}",
+            " · ".join(facts) + "\n{ .facts }",
+            f"**{words['wrong']}**{colon}{defect['wrong'][language].strip()}",
+            f"**{words['right']}**{colon}{defect['right'][language].strip()}",
+            "</div>",
+        )
+    )
+
+
+def broken(course: Course, language: str) -> str:
+    """The programs that are wrong on purpose, and the checks that must say so."""
+    words = WORDS[language]
+    rows = []
+    for path in sorted((ROOT / "tests" / "broken").glob("*.toml")):
+        entry = tomllib.loads(path.read_text(encoding="utf-8"))
+        rows.append((f"`{path.stem}`", joined(entry["fails"], language)))
+    return table((words["program"], words["caught"]), rows, "<<") if rows else ""
+
+
+# Markdown
+
+
+def fence(text: str, language: str) -> str:
+    """A fenced block, its fence longer than any inside, and its text safe from the snippets."""
+    longest = max((len(run) for run in re.findall(r"`{3,}", text)), default=2)
+    marks = "`" * (longest + 1)
+    opening = f"{{ {language} }}" if language.startswith(".") else language
+    body = text.rstrip("\n").replace("--8<--", ";--8<--")
+    return f"{marks}{opening}\n{body}\n{marks}\n"
+
+
+def table(heading: tuple[str, ...], rows: Iterable[tuple[str, ...]], align: str) -> str:
+    """A table; `align` has one sign a column: < left, - centre, : right."""
+    rules = {"<": ":--", "-": ":-:", ":": "--:"}
+    cells = [heading, tuple(rules[sign] for sign in align), *rows]
+    return "\n".join("| " + " | ".join(row) + " |" for row in cells)
+
+
+def escape(text: str) -> str:
+    """Text that Markdown must not read as markup. What stands in backticks stays code."""
+    parts = re.split(r"(`[^`]*`)", text.replace("|", "&#124;"))
+    return "".join(
+        part if part.startswith("`") else re.sub(r"([\\*_\[\]<])", r"\\\1", part) for part in parts
+    )
+
+
+def joined(names: Iterable[str], language: str) -> str:
+    return {"en": ", ", "zh": "、"}[language].join(f"`{name}`" for name in names)
+
+
+def keep_step(where: str, described: Iterable[str], real: Iterable[str]) -> None:
+    """Raise DataError unless the table describes exactly what is there."""
+    missing, extra = set(real) - set(described), set(described) - set(real)
+    if missing or extra:
+        said = [f"lacks {', '.join(sorted(missing))}"] * bool(missing)
+        said += [f"describes {', '.join(sorted(extra))}, which is not there"] * bool(extra)
+        raise DataError(f"site/data/{where} {' and '.join(said)}")
+
+
+PER_CHAPTER: dict[str, Callable[[Course, Chapter, str], str]] = {
+    "run": run,
+    "try": suggestions,
+    "files": files,
+    "diff": changes,
+    "checks": checks,
+    "transcript": transcript,
+}
+WHOLE: dict[str, Callable[[Course, str], str]] = {
+    "map": road,
+    "settings": settings,
+    "programs": programs,
+    "close-codes": close_codes,
+    "glossary": glossary,
+    "source-defects": source_defects,
+    "broken": broken,
+}

@@ -1,0 +1,63 @@
+"""`make chapter-N`: run one chapter as a learner would, and say where to look and what to try."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import signal
+import subprocess
+import sys
+
+from course import console
+from course.cli import chapter_number
+from course.language import language
+from course.manifest import Chapter, load
+
+WORDS = {
+    "en": {"look": "look", "try": "try", "grade": "grade", "read": "read", "end": "Ctrl-C ends it"},
+    "zh": {"look": "看", "try": "试", "grade": "评", "read": "读", "end": "按 Ctrl-C 结束"},
+}
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = subparsers.add_parser("run", help="run a chapter", description=__doc__)
+    parser.add_argument("chapter", type=chapter_number)
+
+
+def main(options: argparse.Namespace) -> int:
+    """Run the chapter in the foreground until it ends or Ctrl-C; return its exit code."""
+    chapter = load().chapter(options.chapter)
+    port = os.environ.get("PORT") or "8080"
+    print(introduction(chapter, port), flush=True)
+    command = shlex.split(chapter.run)
+    if command[0] == "python":
+        command[0] = sys.executable
+    # Ctrl-C reaches the whole foreground group: the chapter ends by itself, we wait for it.
+    process = subprocess.Popen(command, cwd=chapter.folder)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    return process.wait()
+
+
+def introduction(chapter: Chapter, port: str) -> str:
+    """What is printed before the chapter's own output."""
+    speak = language()
+    words = WORDS[speak]
+    http, ws = f"http://127.0.0.1:{port}/", f"ws://127.0.0.1:{port}/ws"
+    rows = [(words["look"], http)]
+    rows += [(words["try"], text[speak].format(http=http, ws=ws)) for text in chapter.suggestions]
+    rows += [
+        (words["read"], f"site/{speak}/chapters/{chapter.slug}.md  (make site)"),
+        (words["grade"], f"make start-{chapter.number} · make check-{chapter.number}"),
+    ]
+    width = max(len(word) for word, _ in rows)
+    lines = [
+        console.bold(f"{chapter.number} · {chapter.title[speak]}"),
+        chapter.goal[speak],
+        "",
+        *(f"  {console.control(word.ljust(width))}  {text}" for word, text in rows),
+        "",
+        console.control(words["end"]),
+    ]
+    return "\n".join(lines)

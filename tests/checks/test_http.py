@@ -1,0 +1,179 @@
+"""HTTP beside the WebSocket: one port, REST, and a start and an end that are decent."""
+
+import asyncio
+import json
+
+from tests.harness.peer import Peer
+from tests.harness.subject import Process, Subject
+from tests.harness.verdict import LAST, check, fail, require
+
+MANY = 200  # sockets that are open while REST is asked
+GOODBYE_SECONDS = 2.0  # from SIGTERM to the end of the process
+SLACK = 1.0  # for a busy machine
+
+
+async def get(subject: Subject, path: str, status: int) -> object:
+    """GET the path; `fail()` unless it answers with this status and with JSON. Returns the JSON."""
+    peer = await subject.dial()
+    response = await peer.request(path, upgrade=False)
+    require(response.status == status, f"GET {path} answers wrongly", expected=status, got=response)
+    kind = response.headers.get("content-type", "no such header")
+    require(
+        kind.startswith("application/json"),
+        f"the answer to GET {path} is no JSON",
+        expected="Content-Type application/json",
+        got=kind,
+    )
+    try:
+        return json.loads(response.body)
+    except ValueError as error:
+        fail(f"the answer to GET {path} is no JSON ({error})", got=response.body[:80])
+
+
+async def api_ping(subject: Subject) -> None:
+    answer = await get(subject, "/api/ping", 200)
+    require(answer == {"ok": True}, "/api/ping answers wrongly", expected='{"ok":true}', got=answer)
+
+
+async def on_its_own(subject: Subject) -> tuple[Process, Peer]:
+    """One more run of the program, which this check may end, and a client of it."""
+    subject.need_process()
+    process = subject.new_process()
+    await process.start()
+    subject.exchange.closers.append(process.stop)
+    await process.ready()
+    peer = Peer(subject.exchange)
+    await peer.dial("127.0.0.1", process.port)
+    await peer.request(subject.path)
+    await peer.welcome()
+    return process, peer
+
+
+@check("Wire contract, chapter 2")
+async def test_api_ping(subject: Subject) -> None:
+    """GET /api/ping answers {"ok":true}.
+
+    Status 200, Content-Type application/json. It is the smallest REST route there is, and a probe
+    for whoever wants to know whether the server lives.
+    """
+    await api_ping(subject)
+
+
+@check("Wire contract, chapter 2")
+async def test_unknown_path(subject: Subject) -> None:
+    """An unknown path answers 404, in JSON.
+
+    The one who asks is a program. Frameworks answer with a page of text until you tell them
+    otherwise: catch their error in one place (a middleware) and write it as JSON.
+    """
+    await get(subject, "/api/nowhere", 404)
+
+
+@check("Wire contract, chapter 2")
+async def test_rest_while_many_sockets_are_open(subject: Subject) -> None:
+    """REST answers while 200 WebSockets are open.
+
+    An open WebSocket must not keep a worker busy. A server with a thread for each connection and
+    twenty threads serves twenty clients, and nobody else.
+    """
+    peers = [await subject.dial() for _ in range(MANY)]
+    await asyncio.gather(*(peer.request(subject.path) for peer in peers))
+    await asyncio.gather(*(peer.welcome() for peer in peers))
+
+    await api_ping(subject)
+
+
+@check("RFC 6455 §7.4.1 · wire contract, chapter 2")
+async def test_goodbye(subject: Subject) -> None:
+    """On SIGTERM every client gets 1001 and the program ends with 0 within 2 s.
+
+    SIGTERM is how a deployment stops a program. Handle it: close every WebSocket with 1001, going
+    away, so that clients know they may come back; then exit with code 0.
+
+    Without a handler the process is simply gone. Its clients see 1006, which looks like a crash.
+    """
+    process, peer = await on_its_own(subject)
+
+    process.terminate()
+
+    ended = await peer.ended("close 1001 (going away)")
+    require(
+        ended.code == 1001, "SIGTERM does not close with 1001", expected="close 1001", got=ended
+    )
+    code = await process.wait(GOODBYE_SECONDS + SLACK)
+    require(code is not None, f"the program still runs {GOODBYE_SECONDS:g} s after SIGTERM")
+    require(code == 0, "the program does not end with 0", expected="exit code 0", got=code)
+
+
+@check("Wire contract, chapter 2", order=LAST)
+async def test_goodbye_to_a_mute_client(subject: Subject) -> None:
+    """A client that does not answer the close frame does not hold up the end.
+
+    Wait for the other side's close frame, but not for long: one second is plenty. Libraries wait
+    for ten or thirty, and a deployment kills the program before.
+    """
+    process, peer = await on_its_own(subject)
+    mute = Peer(subject.exchange)
+    await mute.dial("127.0.0.1", process.port)
+    await mute.request(subject.path)
+
+    process.terminate()
+
+    await peer.ended("close 1001 (going away)")
+    code = await process.wait(GOODBYE_SECONDS + SLACK)
+    require(
+        code is not None,
+        f"the program still runs {GOODBYE_SECONDS:g} s after SIGTERM",
+        expected="its end, though a client says nothing",
+        got="it waits",
+    )
+
+
+@check("Wire contract, chapter 2")
+async def test_port_taken(subject: Subject) -> None:
+    """When its port is taken, the program says so in one line and exits with 1.
+
+    Catch the error of listening and write one line to stderr that names the address. A traceback of
+    thirty lines hides the one that matters.
+    """
+    subject.need_process()
+    second = subject.new_process(PORT=str(subject.port))
+
+    await one_line_and_exit(subject, second, "the port is taken")
+
+
+@check("Wire contract: settings")
+async def test_bad_setting(subject: Subject) -> None:
+    """A setting that makes no sense stops the start, with one line that names it.
+
+    MAX_MESSAGE_BYTES=lots cannot be meant. Do not start with a default in its place: whoever set it
+    believes that it holds.
+    """
+    subject.need_process()
+    process = subject.new_process(MAX_MESSAGE_BYTES="lots")
+
+    await one_line_and_exit(subject, process, "MAX_MESSAGE_BYTES=lots", names="MAX_MESSAGE_BYTES")
+
+
+async def one_line_and_exit(subject: Subject, process: Process, when: str, names: str = "") -> None:
+    """The program must end by itself with an error code and one line on stderr."""
+    await process.start()
+    subject.exchange.closers.append(process.stop)
+    code = await process.wait(within=10)
+    lines = [line for line in process.stderr if line.strip()]
+    for line in lines[-5:]:
+        subject.exchange.add("stderr", "·", line)
+    require(code is not None, f"the program runs on although {when}", expected="its end")
+    require(code == 1, f"the exit code is wrong when {when}", expected="exit code 1", got=code)
+    require(
+        len(lines) == 1,
+        f"stderr should hold one line when {when}",
+        expected="1 line",
+        got=f"{len(lines)} lines",
+    )
+    require(
+        names in lines[0],
+        "the line does not name the setting",
+        expected=f"a line with {names}",
+        got=lines[0],
+    )

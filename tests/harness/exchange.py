@@ -1,0 +1,45 @@
+"""The exchange: what passed between the peers of one check and the program, in order.
+
+Peers write it down; a failure shows it. It also owns the peers, so that none outlives its check.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Event:
+    at: float  # seconds since the check began
+    peer: str  # "client-1"
+    arrow: str  # "→" to the program, "←" from it, "·" what happened to the connection
+    text: str  # one line
+    raw: bytes = b""  # what was sent or received, byte for byte
+
+
+@dataclass
+class Exchange:
+    """One check's record. `url` is where the program listens."""
+
+    url: str = ""
+    events: list[Event] = field(default_factory=list)
+    death: str | None = None  # how the program died during the check, if it did
+    started: float = field(default_factory=time.monotonic)
+    closers: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    peers: int = 0
+
+    def next_name(self) -> str:
+        self.peers += 1
+        return f"client-{self.peers}"
+
+    def add(self, peer: str, arrow: str, text: str, raw: bytes = b"") -> None:
+        at = time.monotonic() - self.started
+        self.events.append(Event(at, peer, arrow, text, raw))
+
+    async def close(self) -> None:
+        """Let go of every peer, all at once: two hundred of them must not take a minute."""
+        closers, self.closers = self.closers, []
+        await asyncio.gather(*(close() for close in closers))

@@ -1,0 +1,127 @@
+"""The grader as a pytest plugin: fixtures for the checks, their order, and the report.
+
+`course check` starts pytest with this plugin and `--grade TASK.json`; the results come back in the
+file that the task names. One check is one test.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from course import catalogue
+from tests.harness.exchange import Exchange
+from tests.harness.report import Report, Result
+from tests.harness.subject import CannotRun, Subject
+from tests.harness.verdict import CheckFailure, NotAsked
+
+GRADER = pytest.StashKey["Grader"]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--grade", help="a JSON file that says what to grade (see course/check.py)")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "check_order(n): later checks have a higher n")
+    task = json.loads(Path(config.getoption("--grade")).read_text(encoding="utf-8"))
+    grader = Grader(task)
+    config.stash[GRADER] = grader
+    config.pluginmanager.register(grader, "grader")
+
+
+class Grader:
+    """Collects the results of one run and prints them as they come."""
+
+    def __init__(self, task: dict[str, Any]) -> None:
+        self.task = task
+        self.subject = Subject(task)
+        self.report = Report(task)
+        self.exchange = Exchange()
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Module by module as the chapters add them; what may kill a program comes last."""
+        only = self.task["only"]
+        if only:
+            items[:] = [item for item in items if check_id(item).startswith(only)]
+
+        def order(item: pytest.Item) -> int:
+            marker = item.get_closest_marker("check_order")
+            return int(marker.args[0]) if marker else 0
+
+        items.sort(key=order)
+        self.report.begin([check_id(item) for item in items])
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """A file of checks that cannot be read must never look like a pass."""
+        if report.failed:
+            self.report.could_not_run(f"{report.nodeid} is broken:\n{report.longreprtext}")
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        if call.excinfo is not None and isinstance(call.excinfo.value, CannotRun):
+            self.report.could_not_run(str(call.excinfo.value))
+            pytest.exit(str(call.excinfo.value), returncode=2)
+        if call.when == "call" or (call.when == "setup" and call.excinfo is not None):
+            problem = call.excinfo.value if call.excinfo is not None else None
+            self.report.add(self._judge(check_id(item), problem, report))
+        if call.when == "teardown":
+            self.report.show_last()
+        return report
+
+    def _judge(self, name: str, problem: BaseException | None, report: pytest.TestReport) -> Result:
+        result = Result(catalogue.find(name), "passed", self.exchange)
+        if isinstance(problem, NotAsked):
+            result.outcome, result.what = "not asked", str(problem)
+        elif isinstance(problem, CheckFailure):
+            result.outcome, result.what = "failed", problem.what
+            result.expected, result.got = problem.expected, problem.got
+            result.notes = problem.notes
+        elif problem is not None:
+            result.outcome = "failed"
+            result.what = f"the check itself broke: {type(problem).__name__}: {problem}"
+            result.notes = report.longreprtext.splitlines()[-30:]
+        return result
+
+    def pytest_sessionfinish(self) -> None:
+        self.report.finish()
+
+
+def check_id(item: pytest.Item) -> str:
+    """`echo::text` for the test `test_text` of `test_echo.py`."""
+    return f"{item.path.stem[5:]}::{item.name.removeprefix('test_')}"
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def _program(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
+    """The subject, started once and ended with the session."""
+    subject = request.config.stash[GRADER].subject
+    yield subject
+    await subject.stop()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def subject(request: pytest.FixtureRequest, _program: Subject) -> AsyncIterator[Subject]:
+    """The program under check, up and unharmed, with a fresh record of what passes.
+
+    After a failed check the process is replaced: what it suffered there must not count elsewhere.
+    """
+    grader = request.config.stash[GRADER]
+    await _program.ensure_running()
+    exchange = grader.exchange = _program.exchange = Exchange()
+    exchange.url = _program.url
+    yield _program
+    result = grader.report.results[-1]
+    failed = result.outcome == "failed"
+    exchange.death = await _program.death(may_be_dying=failed)
+    await exchange.close()
+    if failed or exchange.death:
+        await _program.stop()

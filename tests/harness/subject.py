@@ -1,0 +1,279 @@
+"""The subject: the program under check, a process of any language or an address that is up already.
+
+A process is told its settings through the environment and counts as ready when its port accepts a
+connection: not every correct server answers a plain GET, and not every one greets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shlex
+import signal
+import socket
+from collections import deque
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from tests.harness.exchange import Exchange
+from tests.harness.peer import PING, PONG, Peer
+from tests.harness.verdict import CheckFailure, NotAsked, require
+
+READY_SECONDS = 20.0  # a slow language on a busy machine
+STOP_SECONDS = 5.0  # from SIGTERM until SIGKILL
+DYING_SECONDS = 0.5  # after a failed check: the exit of a program may lag behind its sockets' end
+KEPT_LINES = 40  # of what the program prints
+ORIGIN = "http://page.example"  # the one web page that may connect
+FOREIGN_ORIGIN = "http://evil.example"
+
+
+class CannotRun(Exception):
+    """The program could not be started; the message says it in one line."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of the wire contract that checks depend on; times in seconds."""
+
+    heartbeat: float = 1.0
+    max_message_bytes: int = 66_000  # not the default: a program that ignores it is found out
+
+    def environment(self) -> dict[str, str]:
+        return {
+            "HEARTBEAT_SECONDS": f"{self.heartbeat:g}",
+            "MAX_MESSAGE_BYTES": str(self.max_message_bytes),
+            "ALLOWED_ORIGINS": ORIGIN,
+        }
+
+    @classmethod
+    def of_running(cls, environment: Mapping[str, str]) -> Settings:
+        """A program that runs already has its own settings: ours if they were given, or defaults."""
+        return cls(
+            heartbeat=float(environment.get("HEARTBEAT_SECONDS") or 20.0),
+            max_message_bytes=int(environment.get("MAX_MESSAGE_BYTES") or 65_536),
+        )
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Process:
+    """One run of a program: started, watched, and ended with everything it started."""
+
+    def __init__(self, command: list[str], cwd: str | None, environment: dict[str, str]) -> None:
+        self.command = command
+        self.cwd = cwd
+        self.environment = environment
+        self.port = int(environment["PORT"])
+        self.process: asyncio.subprocess.Process | None = None
+        self.readers: list[asyncio.Task[None]] = []
+        self.stderr: list[str] = []
+        self.output: deque[str] = deque(maxlen=KEPT_LINES)
+
+    async def start(self) -> None:
+        """Start the program in a process group of its own. Raises CannotRun."""
+        inherited = {k: v for k, v in os.environ.items() if k not in ("CMD", "URL", "PORT", "JSON")}
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *self.command,
+                cwd=self.cwd,
+                env={**inherited, **self.environment},
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise CannotRun(f"cannot start {self.command[0]!r}: {error.strerror}") from error
+        assert process.stdout and process.stderr  # noqa: PT018
+        self.process = process
+        self.readers = [
+            asyncio.create_task(self._read(process.stdout)),
+            asyncio.create_task(self._read(process.stderr, self.stderr)),
+        ]
+
+    async def _read(self, stream: asyncio.StreamReader, also: list[str] | None = None) -> None:
+        """Keep the last lines; a program must never wait because nobody reads what it prints."""
+        while data := await stream.read(65536):
+            lines = data.decode(errors="replace").splitlines()
+            self.output.extend(lines)
+            if also is not None:
+                also.extend(lines)
+                del also[:-KEPT_LINES]
+
+    async def ready(self) -> None:
+        """Wait until the port accepts. Raises CannotRun."""
+        try:
+            async with asyncio.timeout(READY_SECONDS):
+                while not await self._accepts():
+                    if not self.alive:
+                        raise CannotRun(await self.epitaph())
+                    await asyncio.sleep(0.02)
+        except TimeoutError as error:
+            raise CannotRun(
+                f"{shlex.join(self.command)} did not listen on 127.0.0.1:{self.port} within "
+                f"{READY_SECONDS:.0f} s: does it use PORT from its environment?"
+            ) from error
+
+    async def _accepts(self) -> bool:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        except OSError:
+            return False
+        writer.close()
+        return True
+
+    async def epitaph(self) -> str:
+        """How the program ended, and its last words, in one line."""
+        code = await self.wait(STOP_SECONDS)
+        how = f"exit code {code}" if code is not None and code >= 0 else f"signal {-(code or 0)}"
+        last = next((line.strip() for line in reversed(self.output) if line.strip()), "")
+        said = f"; its last words: {last}" if last else ""
+        return f"{shlex.join(self.command)} ended with {how} before it listened{said}"
+
+    async def wait(self, within: float) -> int | None:
+        """The exit code, or None if it still runs after `within` seconds."""
+        if self.process is None:
+            return None
+        try:
+            async with asyncio.timeout(within):
+                await self.process.wait()
+                await asyncio.gather(*self.readers)
+        except TimeoutError:
+            return None
+        return self.process.returncode
+
+    def terminate(self) -> None:
+        """Send SIGTERM to the program, as an operator would."""
+        if self.process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self.process.terminate()
+
+    @property
+    def alive(self) -> bool:
+        return self.process is not None and self.process.returncode is None
+
+    async def stop(self) -> None:
+        """End the program and all it started, by force if need be."""
+        if self.process is None:
+            return
+        self.terminate()
+        if await self.wait(STOP_SECONDS) is None:
+            self._kill_group(self.process.pid)
+            await self.process.wait()
+        self._kill_group(self.process.pid)  # what it may have left behind
+        for reader in self.readers:
+            reader.cancel()
+        await asyncio.gather(*self.readers, return_exceptions=True)
+
+    def _kill_group(self, group: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(group, signal.SIGKILL)
+
+
+class Subject:
+    """What is graded. It is restarted when a check has harmed it, so each check finds it whole."""
+
+    def __init__(self, task: dict[str, Any]) -> None:
+        self.task = task
+        self.exchange = Exchange()  # the record of the check that runs now
+        self.running: Process | None = None
+        self.host, self.port, self.path = "127.0.0.1", 0, "/ws"
+        self.settings = Settings()
+        if task["kind"] == "url":
+            parts = urlsplit(task["url"])
+            self.host, self.port = str(parts.hostname), parts.port or 80
+            self.path = parts.path or "/ws"
+            self.settings = Settings.of_running(os.environ)
+
+    @property
+    def is_process(self) -> bool:
+        return bool(self.task["kind"] == "process")
+
+    @property
+    def url(self) -> str:
+        return f"ws://{self.host}:{self.port}{self.path}"
+
+    def new_process(self, **environment: str) -> Process:
+        """One more run of the program, on a port of its own; `environment` overrides settings."""
+        base = {"HOST": "127.0.0.1", "PORT": str(free_port()), **self.settings.environment()}
+        cwd = self.task["cwd"]
+        return Process(self.task["command"], cwd and str(Path(cwd)), {**base, **environment})
+
+    async def ensure_running(self) -> None:
+        """Start the program unless it is up. Raises CannotRun."""
+        if not self.is_process or (self.running and self.running.alive):
+            return
+        self.running = self.new_process()
+        try:
+            await self.running.start()
+            await self.running.ready()
+        except CannotRun:
+            await self.running.stop()
+            self.running = None
+            raise
+        self.port = self.running.port
+
+    def need_process(self) -> None:
+        """For checks that start or stop the program. Raises NotAsked for a running one."""
+        if not self.is_process:
+            raise NotAsked("it would have to start the program")
+
+    async def dial(self) -> Peer:
+        """A new client with a TCP connection and nothing more."""
+        peer = Peer(self.exchange)
+        await peer.dial(self.host, self.port)
+        return peer
+
+    async def connect(self) -> Peer:
+        """A new client whose handshake was accepted."""
+        peer = await self.dial()
+        response = await peer.request(self.path)
+        require(
+            response.status == 101, "the handshake is refused", expected="status 101", got=response
+        )
+        return peer
+
+    async def client(self) -> Peer:
+        """A new client that has been welcomed."""
+        peer = await self.connect()
+        await peer.welcome()
+        return peer
+
+    @contextlib.asynccontextmanager
+    async def bystander(self) -> AsyncIterator[None]:
+        """Somebody else is connected meanwhile and must not notice; then a newcomer is served."""
+        other = await self.client()
+        yield
+        for peer, who in ((other, "a client that was there before"), (None, "a new client")):
+            try:
+                peer = peer or await self.client()
+                await peer.send(PING, b"still there?")
+                answer = await peer.frame("a pong")
+            except CheckFailure as failure:
+                failure.what = f"afterwards {who} is not served: {failure.what}"
+                raise
+            require(answer.opcode == PONG, f"afterwards {who} is not served", expected="a pong")
+
+    async def stop(self) -> None:
+        if self.running:
+            await self.running.stop()
+            self.running = None
+
+    async def death(self, *, may_be_dying: bool) -> str | None:
+        """How the program died, if it did. One that may be dying is given a moment to do so."""
+        if self.running is None or (self.running.alive and not may_be_dying):
+            return None
+        code = await self.running.wait(DYING_SECONDS)
+        if self.running.alive:
+            return None
+        words = "\n".join(list(self.running.output)[-6:])
+        return f"the server died (exit code {code}); its last words:\n{words}"
