@@ -147,6 +147,8 @@ def run_pytest(task: dict[str, Any], names: tuple[str, ...], folder: Path) -> in
     task_file = folder / "task.json"
     task_file.write_text(json.dumps(task), encoding="utf-8")
     known = catalogue.modules()
+    if task["only"]:
+        names = (task["only"].partition("::")[0],)
     # Only what the harness needs: whatever else is installed or configured must not change a grade.
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     os.environ.pop("PYTEST_ADDOPTS", None)

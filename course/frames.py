@@ -18,9 +18,10 @@ from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 from websockets import frames as ws
-from websockets.exceptions import PayloadTooBig, ProtocolError
+from websockets.exceptions import InvalidHeader, PayloadTooBig, ProtocolError
 from websockets.extensions import Extension
 from websockets.extensions.permessage_deflate import PerMessageDeflate
+from websockets.headers import parse_extension
 from websockets.streams import StreamReader
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
@@ -513,12 +514,35 @@ _RESPONSE = re.compile(rb"HTTP/1\.[01] \d{3}\b.*\r?\n")
 _LINE, _LINES = 8192, 128  # bytes of a line and lines of a head that are read, as in websockets
 
 
+def agreed_deflate(head: Head) -> tuple[PerMessageDeflate | None, PerMessageDeflate | None]:
+    """Inflaters for what the client sends and for what the server sends, as a 101 agreed on.
+
+    Both are None if it did not agree on permessage-deflate, or not in a way that RFC 7692 §7.1 has.
+    """
+    try:
+        extensions = dict(parse_extension(head.get("Sec-WebSocket-Extensions") or ""))
+        agreed = dict(extensions[PerMessageDeflate.name])
+        client, server = (
+            PerMessageDeflate(
+                remote_no_context_takeover=f"{side}_no_context_takeover" in agreed,
+                local_no_context_takeover=True,  # this one never compresses
+                remote_max_window_bits=int(agreed.get(f"{side}_max_window_bits") or 15),
+                local_max_window_bits=15,
+            )
+            for side in ("client", "server")
+        )
+    except (InvalidHeader, KeyError, ValueError, AssertionError):
+        return None, None
+    return client, server
+
+
 class TalkReader(FrameReader):
     """Reads one direction of a connection that begins as HTTP/1.1 and may become WebSocket.
 
     Its items are Heads, then, after one that `upgrades`, frames. Bodies are passed over; what is
     not HTTP is Opaque. The arguments are FrameReader's; `masked` must be given: True reads
-    requests, False responses.
+    requests, False responses. A reader of responses sets its own `inflate`; for a reader of
+    requests do that when the answer is known (`agreed_deflate`).
     """
 
     def __init__(self, *, masked: bool, **options: Any) -> None:
@@ -539,6 +563,8 @@ class TalkReader(FrameReader):
             self._raw.clear()
             try:
                 head = yield from self._head()
+                if head.status == 101:
+                    self.inflate = agreed_deflate(head)[1]
                 yield head
                 if head.upgrades:
                     break
@@ -659,8 +685,10 @@ def describe(item: Item, shown: int = _SHOWN) -> str:
         return f"bad frame, {plural(item.size)} ({item.reason}) {raw}"
     words = [OPCODES.get(item.opcode, f"opcode {item.opcode:#x}")]
     code = item.close_code
-    if code is None or code == 1005:
+    if code is None:
         words.append(plural(item.length))
+    elif code == 1005:
+        words.append(f"{plural(0)} ({close_meaning(code)})")
     else:
         words.append(f"{code} ({close_meaning(code)})")
     words += _flags(item)

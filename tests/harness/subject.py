@@ -169,7 +169,8 @@ class Process:
         if await self.wait(STOP_SECONDS) is None:
             self._kill_group(self.process.pid)
             await self.process.wait()
-        self._kill_group(self.process.pid)  # what it may have left behind
+        self._kill_group(self.process.pid)  # what it may have left behind, and holds the pipes
+        await asyncio.wait(self.readers, timeout=STOP_SECONDS)
         for reader in self.readers:
             reader.cancel()
         await asyncio.gather(*self.readers, return_exceptions=True)

@@ -23,7 +23,8 @@ def check(source: str, *, order: int = 0) -> Callable[[F], F]:
 
     def mark(function: F) -> F:
         function.check_source = source  # type: ignore[attr-defined]
-        return pytest.mark.check_order(order)(function)
+        marked: F = pytest.mark.check_order(order)(function)
+        return marked
 
     return mark
 

@@ -1,0 +1,1204 @@
+"""The fault wire: a TCP proxy on loopback that prints each frame and breaks connections on purpose.
+
+It stands between a client and a server, needs no root, and counts in frames and bytes, not in
+seconds, so that a fault falls on the same frame each time; what is random comes from a seed. Tests,
+browser tests and `make wire` all use this one.
+
+    async with Wire("127.0.0.1", 8080) as wire:
+        client = await connect(wire.url("/ws"))
+        wire.blackhole()
+        connection = await wire.connection(1)
+        await connection.server_closed(within=5)  # did the server find out?
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import random
+import re
+import socket
+import struct
+import sys
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Any, Literal, Self, TypeVar, get_args
+
+from course import console
+from course.frames import (
+    CLOSE,
+    BadFrame,
+    Frame,
+    Head,
+    Item,
+    Opaque,
+    TalkReader,
+    address,
+    agreed_deflate,
+    close_meaning,
+    describe,
+    escape,
+    head_lines,
+    hide,
+)
+
+Side = Literal["client", "server"]
+Sides = Literal["client", "server", "both"]
+Action = Literal[
+    "pass", "delay", "chop", "throttle", "blackhole", "half-close", "cut", "reset", "refuse"
+]
+Unit = Literal["frames", "bytes"]
+T = TypeVar("T")
+
+READ_BYTES = 16_384  # taken from a socket at once
+HELD_BYTES = 262_144  # read and not yet written, in one direction; a full hold stops the reading
+THROTTLE_TICK = 0.05  # seconds between two pieces of a throttled stream
+CONNECT_SECONDS = 10.0  # for the connection to the target
+DEFAULT_TO, DEFAULT_LISTEN = "ws://127.0.0.1:8080/ws", "9000"
+WITHIN = 5.0  # seconds that the waiting methods wait by default
+KEEP_BYTES = 4_096  # of a payload, in a record
+EVENTS, FRAMES, CONNECTIONS = 10_000, 1_000, 1_000  # remembered: in all, a direction, finished
+
+
+# Faults
+
+
+class FaultError(ValueError):
+    """A fault that cannot be; the message is one line."""
+
+
+_FAULT = re.compile(
+    r"""(?P<action> [a-z-]+)
+        (?:\ (?P<amount> [0-9.]+))?
+        (?:\ (?P<side> client|server|both))?
+        (?:\ (?P<how> fin|connect))?
+        (?:\ after\ (?P<low> \d+) (?:-(?P<high> \d+))? \ (?P<unit> frame|byte)s?
+           (?:\ from\ (?P<source> client|server))?)?
+        (?:\ on\ connection\ (?P<connection> \d+))?""",
+    re.VERBOSE,
+)
+
+GRAMMAR = """\
+a fault is   ACTION [WHOSE] [after N frames|bytes from client|server] [on connection K]
+
+  pass                    no fault; typed while the wire runs, also: heal
+  delay SECONDS           everything arrives that much later
+  chop                    one byte at a time
+  throttle N              N bytes a second
+  blackhole               both ends stay open and the bytes vanish: the half-open link
+  half-close WHOSE        that side's stream ends (FIN), the other direction goes on
+  cut                     both ends get a FIN
+  reset                   both ends get a RST; with WHOSE only that end, the other hears nothing
+  refuse                  a new connection is accepted and reset at once
+  refuse fin              … and ended with a FIN;  refuse connect: nobody listens any more
+
+WHOSE is client, server or both (the default): whose bytes, or for reset whose end.
+N may be a range, 5-50: a number drawn for each connection from the seed; without `from`, so is the
+side. Given at the start, half-close, cut and reset without an `after` come right after the
+handshake; typed while the wire runs, they come at once. Counting begins when the fault is set.
+Several faults are separated by commas: chop, cut after 5 frames from client
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that goes wrong, as `GRAMMAR` tells it. Raises FaultError if it makes no sense.
+
+    amount      seconds of a delay, bytes a second of a throttle
+    side        whose bytes it is about; for reset, whose end
+    how         of a refusal: "reset" (the default), "fin" or "connect"
+    after       so many frames or bytes pass first, or a (low, high) range to draw that from; None
+                is at once. Frames are counted behind the handshake, bytes from the first on
+    source      whose frames or bytes are counted; may be left out for a range, to be drawn as well
+    connection  only the one with this number, counted from 1
+    """
+
+    action: Action
+    amount: float = 0.0
+    side: Sides = "both"
+    how: Literal["reset", "fin", "connect"] = "reset"
+    after: int | tuple[int, int] | None = None
+    unit: Unit = "frames"
+    source: Side | None = None
+    connection: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.action not in get_args(Action):
+            raise FaultError(f"no fault {self.action!r}: {', '.join(get_args(Action))}")
+        if self.action in ("delay", "throttle"):
+            if not 0 < self.amount < float("inf"):
+                unit = "seconds" if self.action == "delay" else "bytes a second"
+                raise FaultError(f"{self.action} needs a number of {unit}, such as {self._such}")
+        elif self.amount:
+            raise FaultError(f"{self.action} takes no number")
+        if self.action == "half-close" and self.side == "both":
+            raise FaultError("half-close needs a side: half-close client, or half-close server")
+        if self.action in ("pass", "cut", "refuse") and self.side != "both":
+            raise FaultError(f"{self.action} takes no side")
+        if self.action != "refuse" and self.how != "reset":
+            raise FaultError(f"{self.action} takes no {self.how!r}")
+        if self.action in ("pass", "refuse") and self.after is not None:
+            raise FaultError(f"{self.action} takes no `after`")
+        if isinstance(self.after, tuple):
+            if self.after[0] > self.after[1]:
+                raise FaultError(f"the range {self.after[0]}-{self.after[1]} is upside down")
+        elif self.after is not None and self.source is None:
+            raise FaultError("say whose are counted: from client, or from server")
+        if self.connection is not None and (self.connection < 1 or self.how == "connect"):
+            raise FaultError("connections are numbered from 1, and one that is not made has none")
+
+    @property
+    def _such(self) -> str:
+        return "0.5" if self.action == "delay" else "1000"
+
+    @property
+    def lasting(self) -> bool:
+        """Whether it is a state of the wire, and not one blow."""
+        return self.action not in ("half-close", "cut", "reset")
+
+    @classmethod
+    def parse(cls, text: str) -> Fault:
+        """Read one fault as `GRAMMAR` has it. Raises FaultError."""
+        words = " ".join(text.lower().split())
+        match = _FAULT.fullmatch("pass" if words == "heal" else words)
+        if match is None:
+            first = words.partition(" ")[0]
+            if first in get_args(Action):
+                raise FaultError(f"cannot read {escape(words)!r}: see --help")
+            raise FaultError(f"no fault {escape(first)!r}: {', '.join(get_args(Action))}")
+        low, high = match["low"], match["high"]
+        try:
+            amount = float(match["amount"] or 0)
+        except ValueError:
+            raise FaultError(f"{match['amount']!r} is not a number") from None
+        return cls(
+            action=match["action"],  # type: ignore[arg-type]  # judged by __post_init__
+            amount=amount,
+            side=match["side"] or "both",  # type: ignore[arg-type]
+            how=match["how"] or "reset",  # type: ignore[arg-type]
+            after=None if low is None else (int(low), int(high)) if high else int(low),
+            unit="bytes" if match["unit"] == "byte" else "frames",
+            source=match["source"],  # type: ignore[arg-type]
+            connection=int(match["connection"]) if match["connection"] else None,
+        )
+
+    def __str__(self) -> str:
+        words: list[str] = [self.action]
+        words += [f"{self.amount:g}"] if self.amount else []
+        words += [self.side] if self.side != "both" else []
+        words += [self.how] if self.how != "reset" else []
+        if self.after is not None:
+            count = self.after if isinstance(self.after, int) else "-".join(map(str, self.after))
+            words.append(f"after {count} {self.unit}")
+            words += [f"from {self.source}"] if self.source else []
+        words += [f"on connection {self.connection}"] if self.connection else []
+        return " ".join(words)
+
+    def drawn(self, seed: int, connection: int) -> Fault:
+        """This fault with its range drawn: the same for the same seed and connection."""
+        if not isinstance(self.after, tuple):
+            return self
+        dice = random.Random(f"{seed} {self} {connection}")
+        count = dice.randint(*self.after)
+        return replace(self, after=count, source=self.source or dice.choice(get_args(Side)))
+
+
+Faults = Fault | str | Iterable[Fault | str]
+
+
+def parse_faults(faults: Faults) -> list[Fault]:
+    """Faults of any form as a list: a text may hold several, with commas. Raises FaultError."""
+    if isinstance(faults, Fault):
+        return [faults]
+    if isinstance(faults, str):
+        return [Fault.parse(part) for part in faults.split(",") if part.strip()]
+    return [fault for part in faults for fault in parse_faults(part)]
+
+
+class _Breakable:
+    """The faults as methods, for a whole wire or for one connection. None of them waits."""
+
+    def apply(self, *faults: Fault | str) -> None:
+        """Set faults, as objects or as text. Raises FaultError."""
+        raise NotImplementedError
+
+    def heal(self) -> None:
+        """Take all faults off. What vanished stays lost; an end that was withheld is passed on."""
+        self.apply(Fault("pass"))
+
+    def delay(self, seconds: float, side: Sides = "both") -> None:
+        """Let that side's bytes arrive `seconds` later."""
+        self.apply(Fault("delay", seconds, side))
+
+    def chop(self, side: Sides = "both") -> None:
+        """Write that side's bytes one at a time, each in a packet of its own."""
+        self.apply(Fault("chop", side=side))
+
+    def throttle(self, bytes_per_second: float, side: Sides = "both") -> None:
+        """Let that side's bytes pass slowly."""
+        self.apply(Fault("throttle", bytes_per_second, side))
+
+    def blackhole(self, side: Sides = "both") -> None:
+        """Let that side's bytes vanish, and its end too: the other side sees an open connection."""
+        self.apply(Fault("blackhole", side=side))
+
+    def half_close(self, side: Side) -> None:
+        """End that side's stream with a FIN; the other direction goes on."""
+        self.apply(Fault("half-close", side=side))
+
+    def cut(self) -> None:
+        """Send a FIN to both ends; whatever they still say vanishes."""
+        self.apply(Fault("cut"))
+
+    def reset(self, side: Sides = "both") -> None:
+        """Send a RST to that end. The other, if it gets none, stays open and hears nothing."""
+        self.apply(Fault("reset", side=side))
+
+    def cut_after(
+        self,
+        count: int | tuple[int, int],
+        source: Side | None = None,
+        *,
+        unit: Unit = "frames",
+        reset: bool = False,
+        connection: int | None = None,
+    ) -> None:
+        """Cut behind the `count`-th frame or byte from `source`, which passes whole.
+
+        With a FIN, or with `reset` a RST. A (low, high) range is drawn from the seed for each
+        connection; then `source` may be left out, to be drawn as well.
+        """
+        action: Action = "reset" if reset else "cut"
+        fault = Fault(action, after=count, source=source, unit=unit, connection=connection)
+        self.apply(fault)
+
+    def cut_randomly(self, between: tuple[int, int], *, reset: bool = False) -> None:
+        """Cut each connection behind a number of frames and on a side drawn from the seed."""
+        self.cut_after(between, reset=reset)
+
+
+# What is seen
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How one end of a connection ended.
+
+    how  "FIN" or "RST"
+    by   "peer", or "wire" if the wire did it or passed on what the other end did
+    at   seconds since the connection was opened
+    """
+
+    how: Literal["FIN", "RST"]
+    by: Literal["peer", "wire"]
+    at: float
+
+    def __str__(self) -> str:
+        return self.how if self.by == "peer" else f"{self.how} by the wire"
+
+
+Kind = Literal[
+    "opened", "handshake", "http", "frame", "bytes", "ended", "fault", "refused", "problem"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that the wire saw or did.
+
+    at        seconds since the connection was opened, or since the wire was
+    connection  its number, from 1; 0 for the wire as a whole
+    kind      "http" is a request or response that is no handshake, "bytes" are neither HTTP nor
+              frames, "ended" is one end that ended by itself
+    side      who sent it or ended, None if neither did
+    text      one line, safe to print, secrets hidden; a handshake has a line for each header
+    item      the frame or head itself
+    number    of a frame in its direction, from 1
+    vanished  it was not passed on
+    bad       an error or an unclean close
+    """
+
+    at: float
+    connection: int
+    kind: Kind
+    text: str
+    side: Side | None = None
+    item: Item | None = None
+    number: int = 0
+    vanished: bool = False
+    bad: bool = False
+
+
+def is_bad(item: Item | None) -> bool:
+    """Whether what was sent is an error, or tells of one."""
+    match item:
+        case Head():
+            return (item.status or 0) >= 400
+        case Frame():
+            clean = item.close_code in (None, 1000, 1001, 1005, 1012)
+            return bool(item.problem) or item.mask_wrong or not clean
+    return isinstance(item, BadFrame)
+
+
+_SIGNS = {"opened": "●", "ended": "○", "refused": console.PROBLEM, "problem": console.PROBLEM}
+_ARROWS = {"client": console.TO_SERVER, "server": console.TO_CLIENT}
+
+
+def show(event: Event) -> str:
+    """An event as it is printed: when, which connection, the sign of its direction, what it is."""
+    if event.kind in ("handshake", "http", "frame", "bytes"):
+        sign = _ARROWS[event.side or "client"]
+    else:
+        sign = _SIGNS.get(event.kind, "·")
+    if event.bad:
+        paint = console.problem
+    elif sign not in _ARROWS.values() or (isinstance(event.item, Frame) and event.item.control):
+        paint = console.control
+    else:
+        paint = console.to_server if event.side == "client" else console.to_client
+    when = f"{event.at:8.3f} {event.connection or '':>3}"
+    begin = f"#{event.number} " if event.number else ""
+    lines = []
+    for line in event.text.splitlines():
+        lines.append(f"{when} {paint(f'{sign} {begin}{line}')}")
+        begin = "  "
+    if event.vanished:
+        lines[-1] += console.problem(f"  {console.PROBLEM} vanished")
+    return "\n".join(lines)
+
+
+def why(error: OSError) -> str:
+    """The reason of a failed connection or bind, in a few words."""
+    if error.errno:
+        return os.strerror(error.errno).lower()
+    return "time ran out" if isinstance(error, TimeoutError) else str(error)
+
+
+class _Bell:
+    """Wakes all who wait for the state to change. Between looking and `wait`, no other await."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+
+    def ring(self) -> None:
+        self._event.set()
+        self._event = asyncio.Event()
+
+    async def wait(self) -> None:
+        await self._event.wait()
+
+    async def until(
+        self, look: Callable[[], T | None], within: float, failed: Callable[[], str]
+    ) -> T:
+        """Wait until `look()` is true, and return it. Raises TimeoutError with `failed()`."""
+        try:
+            async with asyncio.timeout(within):
+                while not (seen := look()):
+                    await self.wait()
+        except TimeoutError:
+            raise TimeoutError(failed()) from None
+        return seen
+
+
+# A connection
+
+
+@dataclass(slots=True)
+class _End:
+    """One end of a connection: the socket to the client, or the one to the server."""
+
+    side: Side
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    ending: Ending | None = None
+    reset_by_wire: bool = False
+
+    def reset(self) -> None:
+        """Send a RST (SO_LINGER with 0 s); what waits to be written is lost."""
+        if not self.writer.transport.is_closing():
+            self.reset_by_wire = True
+            _linger_none(self.writer.get_extra_info("socket"))
+            self.writer.transport.abort()
+
+
+@dataclass(slots=True, frozen=True)
+class _Trigger:
+    at: int  # the count at which the fault comes
+    fault: Fault
+
+
+class _Lane:
+    """One direction of a connection: what is wrong with it, and what has passed."""
+
+    def __init__(self, source: Side, remember: int) -> None:
+        self.source: Side = source
+        self.reader = TalkReader(masked=source == "client", lenient=True, keep=KEEP_BYTES)
+        self.frames = 0
+        self.bytes = 0
+        self.recorded: deque[Frame] = deque(maxlen=remember)
+        self.closing = False  # a close frame has been seen
+        self.ended = False  # its FIN was sent, or its target is gone: nothing passes any more
+        self.triggers: list[_Trigger] = []
+        self.queue: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()  # bounded by `held`
+        self.held = 0
+        self.room = _Bell()
+        self.writing: asyncio.Timeout | None = None  # a write that waits for its target
+        self.heal()
+
+    def heal(self) -> None:
+        self.triggers.clear()
+        self.seconds = 0.0
+        self.bytes_per_second = 0.0
+        self.chopped = False
+        self.blackholed = False
+
+    @property
+    def vanishing(self) -> bool:
+        return self.blackholed or self.ended
+
+    def interrupt(self) -> None:
+        """Let a write that waits go: what it waits for no longer passes."""
+        if self.writing is not None:
+            self.writing.reschedule(asyncio.get_running_loop().time())
+
+    async def hold(self, due: float, data: bytes) -> None:
+        """Queue what was read; wait while too much of it is queued."""
+        while self.held > HELD_BYTES:
+            await self.room.wait()
+        self.held += len(data) + 64  # an item has a cost of its own
+        self.queue.put_nowait((due, data))
+
+    async def next(self) -> tuple[float, bytes]:
+        due, data = await self.queue.get()
+        self.held -= len(data) + 64
+        self.room.ring()
+        return due, data
+
+    def due(self, upgraded: bool) -> list[Fault]:
+        """Take out the faults whose count has come."""
+        counts = {"frames": self.frames if upgraded else -1, "bytes": self.bytes}
+        due = [trigger for trigger in self.triggers if trigger.at <= counts[trigger.fault.unit]]
+        self.triggers = [trigger for trigger in self.triggers if trigger not in due]
+        return [trigger.fault for trigger in due]
+
+
+class Connection(_Breakable):
+    """One connection through the wire, numbered from 1 in the order of arrival.
+
+    number    its number
+    upgraded  whether a 101 has passed
+    refused   whether it was turned away, by a fault or because the target could not be reached
+    finished  whether both its sockets are closed
+    """
+
+    def __init__(self, wire: Wire, number: int) -> None:
+        self.number = number
+        self.upgraded = False
+        self.refused = False
+        self.finished = False
+        self._wire = wire
+        self._opened = asyncio.get_running_loop().time()
+        self._lanes = {side: _Lane(side, FRAMES) for side in get_args(Side)}
+        self._ends: dict[Side, _End] = {}
+        self._severed = (
+            False  # cut or reset by a fault: the ends have nothing to do with each other
+        )
+        self._asked = False  # the client asked for WebSocket and has no answer yet
+        self._early: list[Fault] = []  # set before there were two ends
+        self._bell = _Bell()
+
+    # Watching
+
+    def frames(self, side: Side) -> list[Frame]:
+        """The last frames that this side sent, passed on or vanished; payloads cut to 4 KiB."""
+        return list(self._lanes[side].recorded)
+
+    def count(self, side: Side) -> int:
+        """How many frames this side has sent."""
+        return self._lanes[side].frames
+
+    def ending(self, side: Side) -> Ending | None:
+        """How this end ended, None if it has not."""
+        end = self._ends.get(side)
+        return end.ending if end else None
+
+    async def until(
+        self, seen: Callable[[Connection], T | None], *, within: float = WITHIN, what: str = "that"
+    ) -> T:
+        """Wait until `seen(connection)` is true, and return it. Raises TimeoutError."""
+        return await self._bell.until(
+            lambda: seen(self), within, lambda: self._wire.failed(what, within, self.number)
+        )
+
+    async def opened(self, *, within: float = WITHIN) -> None:
+        """Wait until the WebSocket is open: the 101 has come. Raises TimeoutError."""
+        await self.until(lambda c: c.upgraded, within=within, what="the handshake")
+
+    async def server_closed(self, *, within: float = WITHIN) -> Ending:
+        """Wait for the end of the server's side, and tell how it was. Raises TimeoutError."""
+        return await self._closed("server", within)
+
+    async def client_closed(self, *, within: float = WITHIN) -> Ending:
+        """Wait for the end of the client's side, and tell how it was. Raises TimeoutError."""
+        return await self._closed("client", within)
+
+    async def _closed(self, side: Side, within: float) -> Ending:
+        what = f"the end of the {side}'s side"
+        return await self.until(lambda c: c.ending(side), within=within, what=what)
+
+    async def closed(self, *, within: float = WITHIN) -> None:
+        """Wait until both sockets are closed. Raises TimeoutError."""
+        await self.until(lambda c: c.finished, within=within, what="the end of both sides")
+
+    # Breaking
+
+    def apply(self, *faults: Fault | str) -> None:
+        """Set faults on this connection, at once or from now on. Raises FaultError."""
+        for fault in parse_faults(faults):
+            if fault.action == "refuse":
+                raise FaultError("refuse is about connections to come, so set it on the wire")
+            self._set(fault, live=True)
+            self._emit("fault", str(fault))
+
+    def _set(self, fault: Fault, *, live: bool) -> None:
+        """Do a fault now, or put it on the counter. `live`: it comes to a running connection."""
+        if fault.connection not in (None, self.number) or fault.action == "refuse":
+            return
+        fault = fault.drawn(self._wire.seed, self.number)
+        after, source = fault.after, fault.source
+        if after is None and not live and not fault.lasting:
+            after, source = 0, "server"
+        if after is None or (live and after == 0):
+            self._do(fault)
+            return
+        assert isinstance(after, int)
+        if after == 0 or source is None:  # right behind the handshake, which the server answers
+            source = "server"
+        lane = self._lanes[source]
+        so_far = lane.frames if fault.unit == "frames" else lane.bytes
+        lane.triggers.append(_Trigger(so_far + after, fault))
+
+    def _do(self, fault: Fault) -> None:
+        """Let a fault happen. Never waits, so that nothing passes in the middle of it."""
+        if not self._ends and not fault.lasting:
+            self._early.append(fault)
+            return
+        if self.finished:
+            return
+        sides = get_args(Side) if fault.side == "both" else (fault.side,)
+        lanes = [self._lanes[side] for side in sides]
+        if fault.action == "pass":
+            lanes = list(self._lanes.values())
+        match fault.action:
+            case "pass":
+                for lane in lanes:
+                    lane.heal()
+            case "delay":
+                for lane in lanes:
+                    lane.seconds = fault.amount
+            case "throttle":
+                for lane in lanes:
+                    lane.bytes_per_second = fault.amount
+            case "chop":
+                for lane in lanes:
+                    lane.chopped = True
+            case "blackhole":
+                for lane in lanes:
+                    lane.blackholed = True
+                    lane.interrupt()
+            case "half-close":
+                self._finish(lanes[0])
+            case "cut":
+                self._severed = True
+                for lane in lanes:
+                    self._finish(lane)
+            case "reset":
+                self._severed = True
+                for lane in self._lanes.values():
+                    lane.ended = True
+                for side in sides:
+                    self._ends[side].reset()
+        self._bell.ring()
+
+    def _finish(self, lane: _Lane) -> None:
+        """Send the FIN of one direction, behind what was written."""
+        writer = self._target(lane).writer
+        if not lane.ended and not writer.transport.is_closing():
+            writer.write_eof()
+        lane.ended = True
+        lane.interrupt()
+
+    def _target(self, lane: _Lane) -> _End:
+        return self._ends["server" if lane.source == "client" else "client"]
+
+    # Passing on
+
+    async def _serve(self, client: _End, server: _End) -> None:
+        """Carry both directions until both ends have ended."""
+        self._ends = {"client": client, "server": server}
+        early, self._early = self._early, []
+        for fault in early:
+            self._do(fault)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for lane in self._lanes.values():
+                    tasks.create_task(self._read(lane))
+                    tasks.create_task(self._pass(lane))
+        finally:
+            await _close(client.writer, server.writer)
+            self.finished = True
+            self._bell.ring()
+
+    async def _read(self, lane: _Lane) -> None:
+        """Take bytes from one end, and notice how it ends. Stops reading while the hold is full."""
+        end = self._ends[lane.source]
+        clock = asyncio.get_running_loop().time
+        how: Literal["FIN", "RST"] = "FIN"
+        try:
+            while data := await end.reader.read(READ_BYTES):
+                await lane.hold(clock() + lane.seconds, data)
+        except OSError:
+            how = "RST"
+        self._note_end(end, how)
+        await lane.hold(clock() + lane.seconds, b"")
+
+    async def _pass(self, lane: _Lane) -> None:
+        """Give the bytes of one end to the other, as the faults of the moment allow."""
+        clock = asyncio.get_running_loop().time
+        while True:
+            due, data = await lane.next()
+            if due > clock():
+                await self._wire.sleep(due - clock())
+            if not data:
+                break
+            try:
+                await self._convey(lane, data)
+            except OSError:  # the other end is gone
+                self._note_end(self._target(lane), "RST")
+                if not self._severed and not self._lanes[self._target(lane).side].blackholed:
+                    self._ends[lane.source].reset()
+                lane.ended = True
+        for item in lane.reader.eof():
+            self._note(lane, item)
+        await self._pass_end(lane)
+
+    async def _convey(self, lane: _Lane, data: bytes) -> None:
+        """Pass `data` on, stopping where a fault is due: behind a frame, or behind a byte.
+
+        Raises OSError if the other end is gone.
+        """
+        begin, passed = lane.bytes, 0
+        stops: list[tuple[int, Item | None]] = [
+            (end, item) for item, end in lane.reader.split(data)
+        ]
+        stops += [
+            (trigger.at - begin, None)
+            for trigger in lane.triggers
+            if trigger.fault.unit == "bytes" and trigger.at <= begin + len(data)
+        ]
+        for end, item in sorted(stops, key=lambda stop: stop[0]):
+            if item is not None:
+                self._note(lane, item)
+            lane.bytes = begin + end
+            for fault in lane.due(self.upgraded):
+                await self._forward(lane, data[passed:end])
+                passed = end
+                self._do(fault)
+                self._emit("fault", str(fault))
+        lane.bytes = begin + len(data)
+        await self._forward(lane, data[passed:])
+
+    async def _forward(self, lane: _Lane, data: bytes) -> None:
+        """Write `data` in the pieces that the faults ask for; wait until each has left.
+
+        The faults may change between two pieces. Raises OSError if the other end is gone.
+        """
+        writer = self._target(lane).writer
+        rest = memoryview(data)
+        while rest and not lane.vanishing:
+            rate = lane.bytes_per_second
+            size = max(1, int(rate * THROTTLE_TICK)) if rate else len(rest)
+            piece = rest[: 1 if lane.chopped else size]
+            rest = rest[len(piece) :]
+            writer.write(piece)
+            try:
+                async with asyncio.timeout(None) as lane.writing:
+                    await writer.drain()
+            except TimeoutError:
+                return  # interrupted: the rest vanishes
+            finally:
+                lane.writing = None
+            if rate:
+                await self._wire.sleep(len(piece) / rate)
+            elif lane.chopped:
+                await asyncio.sleep(0)  # let the byte leave before the next one joins it
+
+    async def _pass_end(self, lane: _Lane) -> None:
+        """Pass on how one end ended: a FIN as a FIN, a RST as a RST, and nothing while in the dark.
+
+        In a blackhole the other end must not learn of it. It is kept for a later heal(), or until
+        the other end has gone as well.
+        """
+        source, target = self._ends[lane.source], self._target(lane)
+        while lane.blackholed and target.ending is None:
+            await self._bell.wait()
+        assert source.ending is not None
+        if lane.blackholed or self._severed or source.ending.by == "wire":
+            return
+        if source.ending.how == "RST":
+            target.reset()
+        else:
+            self._finish(lane)
+
+    # Noting
+
+    def _note(self, lane: _Lane, item: Item) -> None:
+        """Record and tell what one side has sent."""
+        match item:
+            case Head():
+                self._note_head(lane, item)
+            case Frame():
+                lane.frames += 1
+                lane.recorded.append(item)
+                lane.closing = lane.closing or item.opcode == CLOSE
+                text = hide(describe(item))
+                self._emit("frame", text, lane, item, number=lane.frames)
+            case BadFrame() | Opaque():
+                self._emit("bytes", hide(describe(item)), lane, item)
+
+    def _note_head(self, lane: _Lane, head: Head) -> None:
+        client, server = self._lanes["client"].reader, self._lanes["server"].reader
+        if lane.source == "client":
+            self._asked = head.upgrades
+            server.bodiless = head.line.startswith("HEAD ")
+            handshake = self._asked
+        else:
+            handshake = self._asked
+            if head.upgrades:
+                self.upgraded = True
+                client.inflate = agreed_deflate(head)[0]
+            if self._asked and (head.status or 0) >= 200:
+                self._asked = False
+                client.refused()
+        lines = head_lines(head)
+        text = "\n".join(lines) if handshake else lines[0]
+        self._emit("handshake" if handshake else "http", text, lane, head)
+
+    def _note_end(self, end: _End, how: Literal["FIN", "RST"]) -> None:
+        if end.ending is not None:
+            return
+        if end.reset_by_wire:
+            end.ending = Ending("RST", "wire", self._now())
+            self._bell.ring()
+            return
+        end.ending = Ending(how, "peer", self._now())
+        text = f"the {end.side} ended its side ({how})"
+        unclean = self.upgraded and not self._lanes[end.side].closing
+        if unclean:
+            text += f" without a close frame: 1006 ({close_meaning(1006)})"
+        self._emit("ended", text, self._lanes[end.side], bad=unclean or how == "RST")
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time() - self._opened
+
+    def _emit(
+        self,
+        kind: Kind,
+        text: str,
+        lane: _Lane | None = None,
+        item: Item | None = None,
+        *,
+        number: int = 0,
+        bad: bool = False,
+    ) -> None:
+        self._bell.ring()
+        self._wire.tell(
+            Event(
+                self._now(),
+                self.number,
+                kind,
+                text,
+                side=lane.source if lane else None,
+                item=item,
+                number=number,
+                vanished=item is not None and lane is not None and lane.vanishing,
+                bad=bad or is_bad(item),
+            )
+        )
+
+
+# The wire
+
+
+class Wire(_Breakable):
+    """A proxy to `target_host:target_port`, open from `async with` to its end.
+
+    listen_port  0: any free one, then found in `port`
+    host         where it listens
+    faults       faults for all connections, as `Fault`s or text (see `GRAMMAR`)
+    seed         for what is drawn; None draws one, then found in `seed`
+    on_event     called with each Event at once; must not block. `print(show(event))` is one
+    sleep        how delays and throttles wait, in seconds; for tests without waiting
+
+    Faults set on the wire hold for the connections that are open and for those to come, except that
+    half-close, cut and reset without a count strike once, those that are open. Raises OSError if it
+    cannot listen, and FaultError.
+    """
+
+    def __init__(
+        self,
+        target_host: str,
+        target_port: int,
+        *,
+        listen_port: int = 0,
+        host: str = "127.0.0.1",
+        faults: Faults = (),
+        seed: int | None = None,
+        on_event: Callable[[Event], object] | None = None,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
+        self.target = (target_host, target_port)
+        self.host = host
+        self.port = listen_port
+        self.seed = random.randrange(1 << 32) if seed is None else seed
+        self.sleep = sleep
+        self.accepted = 0
+        """How many connections have come, those that were refused included."""
+        self.events: deque[Event] = deque(maxlen=EVENTS)
+        """The last events, oldest first."""
+        self._standing = parse_faults(faults)
+        self._on_event = on_event
+        self._connections: dict[int, Connection] = {}
+        self._listener: socket.socket | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._errors: list[BaseException] = []
+        self._bell = _Bell()
+        self._opened = 0.0
+
+    async def __aenter__(self) -> Self:
+        self._opened = asyncio.get_running_loop().time()
+        self.start_accepting()
+        if any(fault.how == "connect" for fault in self._standing):
+            self.stop_accepting()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop_accepting()
+        while self._tasks:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.wait(self._tasks)
+            await asyncio.sleep(0)  # for their callbacks
+        if self._errors and error is None:
+            raise BaseExceptionGroup("the wire itself failed", self._errors)
+
+    def url(self, path: str = "/ws") -> str:
+        """The WebSocket URL of a path, through the wire."""
+        return f"ws://{self.host}:{self.port}{path}"
+
+    def http(self, path: str = "/") -> str:
+        """The HTTP URL of a path, through the wire."""
+        return f"http://{self.host}:{self.port}{path}"
+
+    # Watching
+
+    @property
+    def connections(self) -> list[Connection]:
+        """In the order of arrival: all that are open, and the last that are finished or refused."""
+        return list(self._connections.values())
+
+    async def connection(self, number: int = 1, *, within: float = WITHIN) -> Connection:
+        """Wait for the connection with this number, from 1. Raises TimeoutError."""
+        return await self._bell.until(
+            lambda: self._connections.get(number),
+            within,
+            lambda: self.failed(f"connection {number}", within),
+        )
+
+    async def until(
+        self,
+        seen: Callable[[Sequence[Event]], T | None],
+        *,
+        within: float = WITHIN,
+        what: str = "that",
+    ) -> T:
+        """Wait until `seen(events)` is true, and return it. Raises TimeoutError."""
+        return await self._bell.until(
+            lambda: seen(self.events), within, lambda: self.failed(what, within)
+        )
+
+    def failed(self, what: str, within: float, connection: int | None = None) -> str:
+        """What a TimeoutError says: what was waited for, and what was seen instead."""
+        events = [event for event in self.events if connection in (None, event.connection)]
+        seen = "\n".join(show(event) for event in events[-8:]) or "nothing"
+        return f"{what} did not come within {within:g} s; the wire saw last:\n{seen}"
+
+    def tell(self, event: Event) -> None:
+        """Record an event and hand it on."""
+        self.events.append(event)
+        self._bell.ring()
+        if self._on_event is not None:
+            self._on_event(event)
+
+    def _say(self, kind: Kind, text: str) -> None:
+        at = asyncio.get_running_loop().time() - self._opened
+        self.tell(Event(at, 0, kind, text, bad=kind == "problem"))
+
+    # Breaking
+
+    def apply(self, *faults: Fault | str) -> None:
+        """Set faults on the open connections and for those to come. Raises FaultError."""
+        for fault in parse_faults(faults):
+            if fault.action == "pass":
+                if fault.connection is None:
+                    self._standing.clear()
+                    self.start_accepting()
+            elif fault.lasting or fault.after is not None:
+                self._standing.append(fault)
+            if fault.how == "connect":
+                self.stop_accepting()
+            for connection in self.connections:
+                if not connection.finished:
+                    connection._set(fault, live=True)
+            self._say("fault", "no fault" if fault.action == "pass" else str(fault))
+
+    def refuse(self, how: Literal["reset", "fin"] = "reset") -> None:
+        """Accept new connections and end them at once."""
+        self.apply(Fault("refuse", how=how))
+
+    def stop_accepting(self) -> None:
+        """Close the listening socket, so that connecting is refused. Open connections go on."""
+        if self._listener is not None:
+            asyncio.get_running_loop().remove_reader(self._listener)
+            self._listener.close()
+            self._listener = None
+
+    def start_accepting(self) -> None:
+        """Listen, on the same port as before. Raises OSError."""
+        if self._listener is not None:
+            return
+        listener = socket.create_server((self.host, self.port), backlog=1024)
+        listener.setblocking(False)
+        self._listener, self.port = listener, listener.getsockname()[1]
+        asyncio.get_running_loop().add_reader(listener, self._accept)
+
+    # Connections
+
+    def _accept(self) -> None:
+        """Take the connection that waits. The loop calls again while there is another one."""
+        assert self._listener is not None
+        try:
+            client, _ = self._listener.accept()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            return
+        except OSError as error:  # no more files: waiting for one would spin
+            self.stop_accepting()
+            text = f"{why(error)}: no connection is accepted until heal"
+            self._say("problem", text)
+            return
+        client.setblocking(False)
+        self.accepted += 1
+        connection = Connection(self, self.accepted)
+        self._remember(connection)
+        refusal = next(
+            (
+                fault
+                for fault in self._standing
+                if fault.action == "refuse" and fault.connection in (None, connection.number)
+            ),
+            None,
+        )
+        if refusal is None:
+            for fault in self._standing:
+                connection._set(fault, live=False)
+            connection._emit("opened", "open")
+            self._spawn(self._serve(connection, client), client)
+            return
+        connection.refused = connection.finished = True
+        how = "FIN" if refusal.how == "fin" else "RST"
+        connection._emit("refused", f"refused ({how})", bad=True)
+        if refusal.how == "fin":
+            self._spawn(_turn_away(client), client)
+        else:
+            _linger_none(client)
+            client.close()
+
+    def _remember(self, connection: Connection) -> None:
+        """Keep a connection; forget the oldest that is over, if there are many."""
+        self._connections[connection.number] = connection
+        if len(self._connections) > CONNECTIONS:
+            old = next((c.number for c in self._connections.values() if c.finished), None)
+            if old is not None:
+                del self._connections[old]
+
+    def _spawn(self, work: Coroutine[Any, Any, None], accepted: socket.socket) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._reap)
+        task.add_done_callback(lambda _: accepted.close())  # if it was cancelled before it began
+
+    def _reap(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._errors.append(error)
+            self._say("problem", f"the wire itself failed: {error!r}")
+
+    async def _serve(self, connection: Connection, accepted: socket.socket) -> None:
+        """One connection, from its acceptance to the closing of both sockets."""
+        reader, writer = await asyncio.open_connection(sock=accepted, limit=READ_BYTES)
+        client = _End("client", reader, writer)
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                reader, writer = await asyncio.open_connection(*self.target, limit=READ_BYTES)
+        except OSError as error:  # TimeoutError is one
+            host, port = self.target
+            connection.refused = connection.finished = True
+            text = f"cannot reach {host}:{port} ({why(error)}): is the server running?"
+            connection._emit("problem", text, bad=True)
+            client.reset()
+            await _close(client.writer)
+            return
+        except asyncio.CancelledError:
+            await _close(client.writer)
+            raise
+        server = _End("server", reader, writer)
+        for end in (client, server):
+            # drain() then waits until all is with the kernel, so that a reset loses nothing of it.
+            end.writer.transport.set_write_buffer_limits(high=0)
+        await connection._serve(client, server)
+
+
+def _linger_none(sock: socket.socket) -> None:
+    """Make close() send a RST (socket(7), SO_LINGER)."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+async def _turn_away(client: socket.socket) -> None:
+    """Send a FIN, and read to the end: closing with unread bytes would send a RST."""
+    loop = asyncio.get_running_loop()
+    with client:
+        try:
+            client.shutdown(socket.SHUT_WR)
+            while await loop.sock_recv(client, READ_BYTES):
+                pass
+        except OSError:
+            pass  # gone already
+
+
+async def _close(*writers: asyncio.StreamWriter) -> None:
+    """Close sockets of which nothing more is expected, and wait until they are."""
+    for writer in writers:
+        writer.transport.abort()
+    for writer in writers:
+        try:
+            await writer.wait_closed()
+        except OSError:
+            pass  # it had ended with an error, which was noted then
+
+
+# The command
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `wire` to the command line. Defaults come from TO, LISTEN, FAULT and SEED."""
+    parser = subparsers.add_parser(
+        "wire",
+        help="a proxy that prints each frame and breaks connections on purpose",
+        description="Stands between a client and a server, prints each frame, and can break it.",
+        epilog=GRAMMAR,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    env = os.environ.get
+    to, listen = env("TO") or DEFAULT_TO, env("LISTEN") or DEFAULT_LISTEN
+    parser.add_argument("--to", default=to, help="the server (TO; default %(default)s)")
+    parser.add_argument("--listen", default=listen, help="the port (LISTEN; default %(default)s)")
+    parser.add_argument("--fault", default=env("FAULT") or "pass", help="see below (FAULT)")
+    parser.add_argument("--seed", default=env("SEED"), help="a whole number, for ranges (SEED)")
+
+
+def main(options: argparse.Namespace) -> int:
+    """Run a wire until Ctrl-C. Returns 130 then; exits 2 with one line if it cannot start."""
+    to = options.to if "://" in options.to else f"ws://{options.to}"
+    try:
+        target = address(to)
+        faults = parse_faults(options.fault)
+    except FaultError as error:
+        console.stop(f"FAULT={options.fault}: {error}")
+    except ValueError as error:
+        console.stop(str(error))
+    if target.secure:
+        console.stop(f"{to}: the wire reads plain ws:// only; TLS would show it nothing but noise")
+    if not options.listen.isdecimal() or int(options.listen) > 65535:
+        console.stop(f"LISTEN={options.listen} is not a port (1 to 65535)")
+    if options.seed and not options.seed.isdecimal():
+        console.stop(f"SEED={options.seed} is not a whole number")
+    stop = asyncio.Event()
+    wire = Wire(
+        target.host,
+        target.port,
+        listen_port=int(options.listen),
+        faults=faults,
+        seed=int(options.seed) if options.seed else None,
+        on_event=lambda event: _print(show(event), stop),
+    )
+    try:
+        asyncio.run(_run(wire, target.path, faults, stop))
+    except KeyboardInterrupt:
+        return 130
+    except OSError as error:
+        console.stop(f"cannot listen on {wire.host}:{wire.port} ({why(error)}); try LISTEN=9001")
+    return 0
+
+
+async def _run(wire: Wire, path: str, faults: list[Fault], stop: asyncio.Event) -> None:
+    """Serve until `stop` is set or the task is cancelled, as Ctrl-C does. Raises OSError."""
+    async with wire:
+        host, port = wire.target
+        arrow = console.to_server(console.TO_SERVER)
+        _print(f"{console.bold('wire')}  {wire.url(path)} {arrow} ws://{host}:{port}{path}", stop)
+        _print(f"fault {', '.join(map(str, faults)) or 'pass'}   seed {wire.seed}", stop)
+        typed = sys.stdin is not None and sys.stdin.isatty()
+        if typed:
+            names = " · ".join(get_args(Action))
+            _print(console.control(f"type a fault and Enter: {names} · heal"), stop)
+            _print(console.control("such as: cut after 2 frames from client"), stop)
+            rest = bytearray()
+            asyncio.get_running_loop().add_reader(0, lambda: _typed(wire, rest, stop))
+        try:
+            await stop.wait()
+        finally:
+            if typed:
+                asyncio.get_running_loop().remove_reader(0)
+
+
+def _typed(wire: Wire, rest: bytearray, stop: asyncio.Event) -> None:
+    """Apply the faults that were typed; the end of the input ends only the typing."""
+    data = os.read(0, 4096)
+    if not data:
+        asyncio.get_running_loop().remove_reader(0)
+        return
+    rest += data
+    *lines, tail = rest.split(b"\n")
+    rest[:] = tail
+    for line in lines:
+        try:
+            wire.apply(line.decode(errors="replace"))
+        except (FaultError, OSError) as error:
+            _print(console.problem(f"{console.PROBLEM} {error}"), stop)
+
+
+def _print(text: str, stop: asyncio.Event) -> None:
+    """Print at once. When nobody reads any more (`| head`), stop."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # docs.python.org, library/signal, SIGPIPE
+        stop.set()

@@ -1,0 +1,76 @@
+"""The three proofs that the checks can fail.
+
+Ours pass. The chapter before fails something of every module a chapter adds. Every check is failed by
+a broken program, and each broken program fails just what it names. Right programs in other hands
+pass, so a check asks for no more than the contract.
+"""
+
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+
+from course import catalogue
+from course.manifest import Chapter, load
+from tests.course.grading import grade, grade_broken
+from tests.harness import broken
+from tests.harness.broken import Broken
+
+CHAPTERS = load().chapters
+OTHERS = {"by_hand": (1, sys.executable), "node": (2, "node")}
+
+
+def by_slug(chapter: Chapter) -> str:
+    return chapter.slug
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=by_slug)
+def test_our_own_chapter_passes_every_check(chapter: Chapter, tmp_path: Path) -> None:
+    result = grade(tmp_path, str(chapter.number), "--solution")
+
+    assert result.failed == set(), result.output
+    assert set(result.outcomes) == set(broken.checks_of(chapter.number))
+    assert set(result.outcomes.values()) == {"passed"}
+    assert result.code == 0
+
+
+@pytest.mark.parametrize(
+    "chapter", [chapter for chapter in CHAPTERS if chapter.builds_on], ids=by_slug
+)
+def test_the_base_fails_a_check_of_every_new_module(chapter: Chapter, tmp_path: Path) -> None:
+    base = load().base(chapter)
+    assert base is not None
+
+    result = grade(tmp_path, str(chapter.number), "--folder", str(base.folder))
+
+    for module in chapter.adds:
+        assert any(name.startswith(f"{module}::") for name in result.failed), result.output
+    assert {name.partition("::")[0] for name in result.failed} <= set(chapter.adds), result.output
+    assert result.code == 1
+
+
+@pytest.mark.parametrize("program", broken.programs(), ids=lambda program: program.name)
+def test_a_broken_program_fails_the_checks_it_names(program: Broken, tmp_path: Path) -> None:
+    result = grade_broken(program, tmp_path)
+
+    assert result.failed == program.fails, result.output
+    assert result.code == 1
+
+
+def test_every_check_is_failed_by_a_broken_program() -> None:
+    every = {check.id for module in catalogue.modules().values() for check in module.checks}
+    caught = set().union(*(program.fails for program in broken.programs()))
+
+    assert every - caught == set()
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_right_program_of_another_make_passes(name: str, tmp_path: Path) -> None:
+    number, interpreter = OTHERS[name]
+    path = broken.SERVERS / name / broken.BASES[name][0]
+
+    result = grade(tmp_path, str(number), "--cmd", shlex.join([interpreter, str(path)]))
+
+    assert result.failed == set(), result.output
+    assert result.code == 0

@@ -1,0 +1,100 @@
+"""Broken programs: a right one plus a small named edit, and the checks that must catch it.
+
+They are data, in `tests/broken/MODULE.toml`. `base` says what is edited: `chapter` (the course's own
+program of that chapter), or one of the other right programs in `tests/harness/servers/`.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tomllib
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cache
+from pathlib import Path
+
+from course import catalogue
+from course.manifest import ROOT, load
+
+FOLDER = ROOT / "tests" / "broken"
+SERVERS = ROOT / "tests" / "harness" / "servers"
+# The other right programs: the file that is edited, and the command that runs it in its folder.
+BASES = {
+    "by_hand": ("server.py", "python server.py"),
+    "node": ("server.mjs", "node server.mjs"),
+}
+
+
+class EditError(Exception):
+    """An edit does not fit the program any more; the message says which."""
+
+
+@dataclass(frozen=True)
+class Broken:
+    """One program that is wrong on purpose."""
+
+    name: str
+    module: str  # the file it stands in: the check module it was written for
+    why: str
+    chapter: int
+    base: str
+    edits: tuple[dict[str, str], ...]  # {file, find, to}
+    patterns: tuple[str, ...]  # the checks it fails; `echo::*` is the whole module
+
+    @property
+    def fails(self) -> set[str]:
+        """The ids of the checks that this program must fail: exactly these."""
+        asked = checks_of(self.chapter)
+        found = {name for name in asked for pattern in self.patterns if fnmatchcase(name, pattern)}
+        for pattern in self.patterns:
+            if not any(fnmatchcase(name, pattern) for name in asked):
+                raise EditError(f"{self.name}: chapter {self.chapter} has no check {pattern}")
+        return found
+
+    def write(self, folder: Path) -> list[str]:
+        """Make the program in `folder`; returns the command that runs it there."""
+        origin = load().chapter(self.chapter).folder
+        main_file, command = "server.py", load().chapter(self.chapter).run
+        if self.base != "chapter":
+            origin = SERVERS / self.base
+            main_file, command = BASES[self.base]
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(origin, folder, ignore=shutil.ignore_patterns("__pycache__", "start"))
+        for edit in self.edits:
+            path = folder / edit.get("file", main_file)
+            text = path.read_text(encoding="utf-8")
+            if text.count(edit["find"]) != 1:
+                times = text.count(edit["find"])
+                raise EditError(f"{self.name}: found {times} times, not once: {edit['find']!r}")
+            path.write_text(text.replace(edit["find"], edit["to"]), encoding="utf-8")
+        return command.split()
+
+
+def checks_of(number: int) -> list[str]:
+    """The ids of all checks that chapter `number` has to pass."""
+    course, known = load(), catalogue.modules()
+    names = course.checks(course.chapter(number))
+    return [check.id for name in names for check in known[name].checks]
+
+
+@cache
+def programs() -> tuple[Broken, ...]:
+    """All broken programs. Raises EditError for two of one name."""
+    found: list[Broken] = []
+    for path in sorted(FOLDER.glob("*.toml")):
+        for table in tomllib.loads(path.read_text(encoding="utf-8"))["program"]:
+            found.append(
+                Broken(
+                    name=table["name"],
+                    module=path.stem,
+                    why=table["why"],
+                    chapter=table["chapter"],
+                    base=table["base"],
+                    edits=tuple(table["edit"]),
+                    patterns=tuple(table["fails"]),
+                )
+            )
+    names = [program.name for program in found]
+    if len(names) != len(set(names)):
+        raise EditError("two broken programs have one name")
+    return tuple(found)
