@@ -144,6 +144,7 @@ def address(url: str) -> Address:
     try:
         parts = urlsplit(url)
         port = parts.port
+        (parts.hostname or "").encode("idna")
     except ValueError as error:
         raise ValueError(f"{url!r} is not a URL: {error}") from error
     if parts.scheme not in ("ws", "wss", "http", "https") or not parts.hostname:
@@ -421,7 +422,8 @@ class FrameReader:
     def _opaque(self, what: str, first: bytes = b"") -> Generator[Item | None, None, None]:
         """All the rest, as it comes, behind `first`."""
         while True:
-            yield from self._wait()
+            if not first:
+                yield from self._wait()
             data = first + bytes(self._stream.buffer)
             self._stream.discard()
             if not data:

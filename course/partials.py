@@ -1,8 +1,8 @@
 """What the pages show of the repository, as Markdown for both languages.
 
 Each partial is one file under `build/generated/LANGUAGE/`; a page includes it as a snippet. Nothing
-here is typed twice: programs, checks and close codes are read where they are defined, and the tables
-of `site/data/` hold only what no program can say: a sentence in each language.
+here is typed twice: programs, checks and close codes are read where they are defined, and the
+tables of `site/data/` hold only what no program can say: a sentence in each language.
 
     NN-slug/run.md  try.md  files.md  diff.md  checks.md  transcript.md
     map.md  settings.md  programs.md  close-codes.md  glossary.md  source-defects.md  broken.md
@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Collection, Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,88 +29,8 @@ from course.manifest import LANGUAGES, ROOT, Chapter, Course, load
 GENERATED = ROOT / "build" / "generated"
 DATA = ROOT / "site" / "data"
 ADDRESS = {"http": "http://127.0.0.1:8080/", "ws": "ws://127.0.0.1:8080/ws"}
-FOLD_ABOVE = 90  # lines of one file's diff: a longer one is shown folded
+FOLD_ABOVE = 120  # lines of one file's diff: a longer one is folded, and so is a whole new file
 RFC = "https://www.rfc-editor.org/rfc/rfc"
-
-WORDS = {
-    "en": {
-        "minutes": "{} min",
-        "planned": "planned",
-        "file": "file",
-        "about": "what it is",
-        "lines": "lines",
-        "new": "new",
-        "gone": "gone",
-        "changed": "changed",
-        "as_before": "Byte for byte as in chapter {}: {}.",
-        "base": "Nothing before this chapter: all of it is new.",
-        "kept": "Still asked, from the chapters before: {}.",
-        "retired": "No longer asked, because this chapter replaces the behaviour: {}.",
-        "checks": "{} checks",
-        "check": "1 check",
-        "setting": "setting",
-        "default": "default",
-        "from": "from chapter",
-        "meaning": "what it says",
-        "code": "code",
-        "name": "meaning",
-        "when": "when",
-        "client": "what a client does",
-        "wire": "Codes that travel",
-        "never": "Codes that never travel",
-        "sentence": "in a sentence",
-        "program": "program",
-        "fault": "what is wrong with it",
-        "caught": "the checks that catch it",
-        "source": "source",
-        "everywhere": "the whole course",
-        "measured": "measured",
-        "reading": "by reading, not measured",
-        "partly": "partly measured",
-        "wrong": "What goes wrong",
-        "right": "The right way",
-        "severity": {"H": "high", "M": "medium", "L": "low"},
-        "colon": ": ",
-    },
-    "zh": {
-        "minutes": "{} 分钟",
-        "planned": "计划中",
-        "file": "文件",
-        "about": "内容",
-        "lines": "行数",
-        "new": "新增",
-        "gone": "删除",
-        "changed": "有改动",
-        "as_before": "与第 {} 章逐字节相同：{}。",
-        "base": "这是第一章，全部是新的。",
-        "kept": "前面各章的检查仍然要过：{}。",
-        "retired": "不再检查，因为本章换掉了这个行为：{}。",
-        "checks": "{} 项检查",
-        "check": "1 项检查",
-        "setting": "设置项",
-        "default": "默认值",
-        "from": "起始章",
-        "meaning": "含义",
-        "code": "关闭码",
-        "name": "含义",
-        "when": "什么时候",
-        "client": "客户端怎么做",
-        "wire": "会在线上出现的关闭码",
-        "never": "从不在线上出现的关闭码",
-        "sentence": "一句话解释",
-        "program": "程序",
-        "caught": "必须抓住它的检查",
-        "source": "原文",
-        "everywhere": "全课",
-        "measured": "实测",
-        "reading": "读出来的，未实测",
-        "partly": "部分实测",
-        "wrong": "问题",
-        "right": "正确做法",
-        "severity": {"H": "高", "M": "中", "L": "低"},
-        "colon": "：",
-    },
-}
 
 
 class DataError(Exception):
@@ -136,8 +57,14 @@ def write(language: str, name: str, text: str) -> None:
         path.write_text(text, encoding="utf-8")
 
 
+@cache
 def data(name: str) -> dict[str, Any]:
     return tomllib.loads((DATA / f"{name}.toml").read_text(encoding="utf-8"))
+
+
+def vocabulary(language: str) -> dict[str, str]:
+    """The words that the partials themselves say."""
+    return {name: word[language] for name, word in data("words").items()}
 
 
 # One chapter
@@ -155,12 +82,12 @@ def suggestions(course: Course, chapter: Chapter, language: str) -> str:
 
 def files(course: Course, chapter: Chapter, language: str) -> str:
     """The chapter's files, each with the first sentence it says about itself."""
-    words = WORDS[language]
+    words = vocabulary(language)
     rows = []
     for name in diff.files(chapter.folder):
         text = (chapter.folder / name).read_text(encoding="utf-8")
         rows.append((f"`{name}`", escape(first_sentence(name, text)), str(text.count("\n"))))
-    return table((words["file"], words["about"], words["lines"]), rows, "<-:")
+    return table((words["file"], words["about"], words["lines"]), rows, "<<:")
 
 
 def first_sentence(name: str, text: str) -> str:
@@ -173,7 +100,7 @@ def first_sentence(name: str, text: str) -> str:
 
 def changes(course: Course, chapter: Chapter, language: str) -> str:
     """The lesson as a diff: what changed, what is new, and what was carried over untouched."""
-    words = WORDS[language]
+    words = vocabulary(language)
     base = course.base(chapter)
     if base is None:
         return f"{words['base']}\n\n{files(course, chapter, language)}"
@@ -182,11 +109,11 @@ def changes(course: Course, chapter: Chapter, language: str) -> str:
     before, after = diff.files(base.folder), diff.files(chapter.folder)
     for name, text in sorted(found.items(), key=lambda item: (item[0].endswith(".html"), item[0])):
         kind = "new" if name not in before else "gone" if name not in after else "changed"
-        lines = text.splitlines()
-        counts = [sum(line[:1] == sign for line in lines[2:]) for sign in "+-"]
-        opening = "???" if len(lines) > FOLD_ABOVE else "???+"
-        title = f"`{name}` · {words[kind]} · +{counts[0]} −{counts[1]}"
-        block = fence(text, "diff").replace("\n", "\n    ").rstrip(" ")
+        lines = text.splitlines()[2:]  # without the two names, which the title says
+        added, removed = (sum(line[:1] == sign for line in lines) for sign in "+-")
+        opening = "???+" if kind == "changed" and len(lines) <= FOLD_ABOVE else "???"
+        title = f"`{name}` · {words[kind]} · +{added} −{removed}"
+        block = fence("\n".join(lines), "diff").replace("\n", "\n    ").rstrip(" ")
         parts.append(f'{opening} change "{title}"\n\n    {block}')
     same = [name for name in after if name in before and name not in found]
     if same:
@@ -196,7 +123,7 @@ def changes(course: Course, chapter: Chapter, language: str) -> str:
 
 def checks(course: Course, chapter: Chapter, language: str) -> str:
     """The behaviours the grader asks of this chapter, new ones in full."""
-    words = WORDS[language]
+    words = vocabulary(language)
     modules = catalogue.modules()
     parts = []
     for name in chapter.adds:
@@ -205,7 +132,8 @@ def checks(course: Course, chapter: Chapter, language: str) -> str:
         lines = [f"**`{name}`** · {count}", ""]
         for check in found:
             sentence = catalogue.behaviour(check.id, language)
-            lines.append(f"- {escape(sentence)} `{check.name}` · {source_link(check.source)}")
+            source = source_link(check.source, language)
+            lines.append(f"- {escape(sentence)} `{check.name}` · {source}")
         parts.append("\n".join(lines))
     kept = [name for name in course.checks(chapter) if name not in chapter.adds]
     if kept:
@@ -215,17 +143,25 @@ def checks(course: Course, chapter: Chapter, language: str) -> str:
     return "\n\n".join(parts)
 
 
-def source_link(source: str) -> str:
-    """`RFC 6455 §5.6` as a link to that section; anything else as it is."""
-    found = re.fullmatch(r"RFC (\d+) §([\d.]+)", source)
-    if not found:
-        return escape(source)
-    return f"[{source}]({RFC}{found[1]}#section-{found[2].rstrip('.')})"
+def source_link(source: str, language: str) -> str:
+    """Where a check comes from, with its RFC sections and the wire contract as links."""
+    contract = vocabulary(language)["contract"]
+
+    def to_contract(found: re.Match[str]) -> str:
+        part = f"#chapter-{found['chapter']}" if found["chapter"] else "#everywhere"
+        # What follows the name is written in English only; the link leads to it in either language.
+        said = found[0] if language == "en" else contract
+        return f"[{said}](../reference/wire-contract.md{part})"
+
+    source = re.sub(r"RFC (\d+) §([\d.]*\d)", rf"[\g<0>]({RFC}\1#section-\2)", source)
+    return re.sub(r"[Ww]ire contract(, chapter (?P<chapter>\d+)|: [^·]+)?", to_contract, source)
 
 
 def transcript(course: Course, chapter: Chapter, language: str) -> str:
     """What was recorded, each line in the colour of its direction."""
     path = chapter.folder / "transcript.txt"
+    if not path.exists():
+        raise DataError(f"chapters/{chapter.slug} has no transcript: make record-{chapter.number}")
     lines = path.read_text(encoding="utf-8").rstrip("\n").split("\n")
     return wire(lines)
 
@@ -246,7 +182,7 @@ def wire(lines: Iterable[str]) -> str:
 
 def road(course: Course, language: str) -> str:
     """The map: chapters that can be run, then those that are planned, marked as such."""
-    words = WORDS[language]
+    words = vocabulary(language)
     lines = []
     for chapter in course.chapters:
         title = f"[{chapter.title[language]}](chapters/{chapter.slug}.md)"
@@ -261,7 +197,7 @@ def road(course: Course, language: str) -> str:
 
 def settings(course: Course, language: str) -> str:
     """Every variable a chapter's settings.py reads, with the default that program really has."""
-    words, known = WORDS[language], data("settings")["setting"]
+    words, known = vocabulary(language), data("settings")["setting"]
     first: dict[str, tuple[int, Any]] = {}
     for chapter in course.chapters:
         for name, value in defaults(chapter.folder / "settings.py").items():
@@ -276,6 +212,7 @@ def settings(course: Course, language: str) -> str:
     )
 
 
+@cache
 def defaults(path: Path) -> dict[str, Any]:
     """The settings of one program, when nothing is set: run as the program would be, then asked."""
     code = (
@@ -298,7 +235,7 @@ def defaults(path: Path) -> dict[str, Any]:
 
 def programs(course: Course, language: str) -> str:
     """The variables that single programs read for themselves, such as a client's URL."""
-    words, known = WORDS[language], data("settings")["program"]
+    words, known = vocabulary(language), data("settings")["program"]
     found: dict[str, dict[str, None]] = {}
     for chapter in course.chapters:
         for path in sorted(chapter.folder.glob("*.py")):
@@ -316,7 +253,7 @@ def programs(course: Course, language: str) -> str:
 
 def close_codes(course: Course, language: str) -> str:
     """Two tables: codes that travel, and those that an end only writes into its own event."""
-    words = WORDS[language]
+    words = vocabulary(language)
     heading = (words["code"], words["name"], words["when"], words["client"])
     rows: dict[str, list[tuple[str, ...]]] = {"wire": [], "never": []}
     for code, entry in close_code_table().items():
@@ -343,19 +280,14 @@ def close_code_script(language: str) -> str:
 
 
 def glossary(course: Course, language: str) -> str:
-    """The terms, in the order of the page's language, each with the other language's word."""
-    words, terms = WORDS[language], data("glossary")["term"]
+    """The terms, each with the other language's word below it, in one order for both languages."""
+    words, terms = vocabulary(language), data("glossary")["term"]
     other = {"en": "zh", "zh": "en"}[language]
-    rows = [
-        (
-            f"**{escape(term[language])}**{{ #{term['id']} }}",
-            escape(term[other]),
-            term["is"][language],
-        )
-        for term in sorted(terms, key=lambda term: str(term["en"]).casefold())
-    ]
-    heading = {"en": ("English", "中文"), "zh": ("中文", "English")}[language]
-    return table((*heading, words["sentence"]), rows, "<<<")
+    rows = []
+    for term in sorted(terms, key=lambda term: str(term["en"]).casefold()):
+        name = f"**{escape(term[language])}**{{ #{term['id']} }}"
+        rows.append((f"{name}<br><small>{escape(term[other])}</small>", term["is"][language]))
+    return table((words["term"], words["sentence"]), rows, "<<")
 
 
 def source_defects(course: Course, language: str) -> str:
@@ -374,19 +306,19 @@ def source_defects(course: Course, language: str) -> str:
 
 
 def source_defect(defect: dict[str, Any], language: str) -> str:
-    words, number = WORDS[language], defect["n"]
-    chapters = defect["chapters"]
-    grade = f'<span class="grade grade-{defect["severity"]}">{words["severity"][defect["severity"]]}</span>'
-    where = words["everywhere"]
-    if chapters and language == "en":
-        where = ("chapter " if len(chapters) == 1 else "chapters ") + ", ".join(map(str, chapters))
-    elif chapters:
-        where = f"第 {'、'.join(map(str, chapters))} 章"
-    facts = [grade, where, words[defect["evidence"]], f"{words['source']} {defect['lines']}"]
+    words, number, severity = vocabulary(language), defect["n"], defect["severity"]
+    chapters = [str(chapter) for chapter in defect["chapters"]]
+    where = words[("no_chapter", "one_chapter", "many_chapters")[min(len(chapters), 2)]]
+    facts = [
+        f'<span class="grade grade-{severity}">{words[severity]}</span>',
+        where.format(words["comma"].join(chapters)),
+        words[defect["evidence"]],
+        f"{words['source']} {defect['lines']}",
+    ]
     colon = words["colon"]
     return "\n\n".join(
         (
-            f'<div class="defect" data-chapters="{" ".join(map(str, chapters))}" markdown>',
+            f'<div class="defect" data-chapters="{" ".join(chapters)}" markdown>',
             f"### S{number} · {defect['title'][language]} {{#s{number}}}",
             " · ".join(facts) + "\n{ .facts }",
             f"**{words['wrong']}**{colon}{defect['wrong'][language].strip()}",
@@ -398,7 +330,7 @@ def source_defect(defect: dict[str, Any], language: str) -> str:
 
 def broken(course: Course, language: str) -> str:
     """The programs that are wrong on purpose, and the checks that must say so."""
-    words = WORDS[language]
+    words = vocabulary(language)
     rows = []
     for path in sorted((ROOT / "tests" / "broken").glob("*.toml")):
         for program in tomllib.loads(path.read_text(encoding="utf-8"))["program"]:
@@ -438,7 +370,7 @@ def escape(text: str) -> str:
 
 
 def joined(names: Iterable[str], language: str) -> str:
-    return {"en": ", ", "zh": "、"}[language].join(f"`{name}`" for name in names)
+    return vocabulary(language)["comma"].join(f"`{name}`" for name in names)
 
 
 def keep_step(where: str, described: Collection[str], real: Collection[str]) -> None:

@@ -1,7 +1,7 @@
 """Live reload for two sites in one: build aside, switch when done, tell the open pages.
 
-A page that is being read never sees a half-built site: each build goes into a folder of its own, and
-a build that fails leaves the last good one standing, with the error shown at the foot of the page.
+Who reads a page never sees a half-built site: each build goes into a folder of its own, and one
+that fails leaves the last good one standing, with the error shown at the foot of the page.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ SCRIPT = """<script>
   let seen = null;
   const bar = document.createElement("pre");
   bar.setAttribute("role", "alert");
-  bar.style.cssText = "position:fixed;inset:auto 0 0 0;margin:0;padding:1em;max-height:40vh;" +
-    "overflow:auto;background:#7f1d1d;color:#fff;font:13px monospace;z-index:99;white-space:pre-wrap";
+  bar.style.cssText = "position:fixed;inset:auto 0 0 0;margin:0;padding:1em;z-index:99;" +
+    "max-height:40vh;overflow:auto;white-space:pre-wrap;background:#7f1d1d;color:#fff;" +
+    "font:13px monospace";
   setInterval(async () => {
     const state = await fetch("/.live").then(answer => answer.json()).catch(() => null);
     if (!state) return;

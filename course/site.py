@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -23,9 +22,9 @@ SHARED = ROOT / "site" / "assets"
 MERMAID = Path("mermaid", "dist", "mermaid.min.js")  # in node_modules
 HOST, PORT = "127.0.0.1", 8000
 
-# What a change makes build again. The folder of a file is watched, not what lies below it.
-SOURCES = [ROOT / name for name in ("chapters", "site", "tests/checks", "tests/broken")]
-FILES = [ROOT / name for name in ("course.toml", *CONFIGS.values())]
+# What a change makes build again: everything below these folders, and these files.
+SOURCES = [ROOT / name for name in ("chapters", "course", "site", "tests/checks", "tests/broken")]
+FILES = [ROOT / name for name in ("course.toml", "mkdocs.base.yml", *CONFIGS.values())]
 
 
 class BuildError(Exception):
@@ -34,18 +33,20 @@ class BuildError(Exception):
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     subparsers.add_parser("site", help=f"the lessons on port {PORT}, with live reload")
-    subparsers.add_parser("site-build", help="build both languages strictly into build/site/")
+    build = subparsers.add_parser("site-build", help="build both languages strictly")
+    build.add_argument("--into", type=Path, default=SITE, help="the folder (default: build/site)")
 
 
 def main(options: argparse.Namespace) -> int:
     if options.command == "site":
         return serve()
+    target = options.into.resolve()
     try:
-        build()
+        build(target)
     except BuildError as error:
         print(error, file=sys.stderr)
         return 1
-    print(f"built {SITE.relative_to(ROOT)}/ in English and Chinese")
+    print(f"built {target} in English and Chinese")
     return 0
 
 
@@ -57,21 +58,31 @@ def prepare() -> None:
         raise BuildError(str(error)) from error
     mermaid = tools.npm_install() / MERMAID
     for language in LANGUAGES:
-        vendor = ROOT / "site" / language / "assets" / "vendor"
-        shutil.rmtree(vendor, ignore_errors=True)
-        shutil.copytree(SHARED, vendor)
-        shutil.copy(mermaid, vendor)
-        script = partials.close_code_script(language)
-        (vendor / "close-codes.js").write_text(script, encoding="utf-8")
+        vendor = {path.name: path.read_bytes() for path in [*SHARED.iterdir(), mermaid]}
+        vendor["close-codes.js"] = partials.close_code_script(language).encode()
+        fill(ROOT / "site" / language / "assets" / "vendor", vendor)
+
+
+def fill(folder: Path, wanted: dict[str, bytes]) -> None:
+    """Make `folder` hold exactly these files, and touch none that is right already."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in folder.iterdir():
+        if path.name not in wanted:
+            path.unlink()
+    for name, content in wanted.items():
+        path = folder / name
+        if not path.exists() or path.read_bytes() != content:
+            path.write_bytes(content)
 
 
 def build(target: Path = SITE, strict: bool = True) -> None:
     """Build both languages into `target`. Raises BuildError."""
     prepare()
     for language, folder in (("en", target), ("zh", target / "zh")):
-        command = [sys.executable, "-m", "mkdocs", "build", "-f", CONFIGS[language], "-d", folder]
+        command = [sys.executable, "-m", "mkdocs", "build", "-f", CONFIGS[language]]
+        command += ["-d", str(folder), "--strict" if strict else "--no-strict"]
         done = subprocess.run(
-            [*command, "--strict"] if strict else command,
+            command,
             cwd=ROOT,
             env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
             stdout=subprocess.PIPE,
@@ -92,8 +103,19 @@ def serve() -> int:
     except OSError as error:
         console.stop(f"cannot listen on {HOST}:{text} ({error.strerror}); try PORT=8001 make site")
     with live:
-        print(
-            f"building; then look at {live.url} (English) and {live.url}zh/ (Chinese)", flush=True
-        )
-        live.run(build, BuildError, folders=SOURCES, files=FILES)
+        print(f"building; then look at {live.url} and, in Chinese, {live.url}zh/", flush=True)
+        live.run(build_apart, BuildError, folders=SOURCES, files=FILES)
     return 0
+
+
+def build_apart(target: Path) -> None:
+    """Build in a process of its own, which reads everything anew. Raises BuildError."""
+    done = subprocess.run(
+        [sys.executable, "-m", "course", "site-build", "--into", str(target)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    if done.returncode:
+        raise BuildError(done.stdout.strip())

@@ -40,7 +40,6 @@ from course.frames import (
     agreed_deflate,
     close_meaning,
     describe,
-    escape,
     head_lines,
     hide,
 )
@@ -56,6 +55,7 @@ T = TypeVar("T")
 READ_BYTES = 16_384  # taken from a socket at once
 HELD_BYTES = 262_144  # read and not yet written, in one direction; a full hold stops the reading
 THROTTLE_TICK = 0.05  # seconds between two pieces of a throttled stream
+CHOP_TURNS = 4  # of the event loop between two bytes, so that a reader in it sees each alone
 CONNECT_SECONDS = 10.0  # for the connection to the target
 DEFAULT_TO, DEFAULT_LISTEN = "ws://127.0.0.1:8080/ws", "9000"
 WITHIN = 5.0  # seconds that the waiting methods wait by default
@@ -159,6 +159,13 @@ class Fault:
         """Whether it is a state of the wire, and not one blow."""
         return self.action not in ("half-close", "cut", "reset")
 
+    @property
+    def announced(self) -> str:
+        """What is said when it is set: one that counts has yet to come."""
+        if self.action == "pass":
+            return "no fault"
+        return str(self) if self.after is None else f"waiting: {self}"
+
     @classmethod
     def parse(cls, text: str) -> Fault:
         """Read one fault as `GRAMMAR` has it. Raises FaultError."""
@@ -167,8 +174,8 @@ class Fault:
         if match is None:
             first = words.partition(" ")[0]
             if first in get_args(Action):
-                raise FaultError(f"cannot read {escape(words)!r}: see --help")
-            raise FaultError(f"no fault {escape(first)!r}: {', '.join(get_args(Action))}")
+                raise FaultError(f"cannot read {words!r}: see --help")
+            raise FaultError(f"no fault {first!r}: {', '.join(get_args(Action))}")
         low, high = match["low"], match["high"]
         try:
             amount = float(match["amount"] or 0)
@@ -234,7 +241,10 @@ class _Breakable:
         self.apply(Fault("delay", seconds, side))
 
     def chop(self, side: Sides = "both") -> None:
-        """Write that side's bytes one at a time, each in a packet of its own."""
+        """Write that side's bytes one at a time, each in a packet of its own.
+
+        How many a reader in another process finds at once is for its kernel to say.
+        """
         self.apply(Fault("chop", side=side))
 
     def throttle(self, bytes_per_second: float, side: Sides = "both") -> None:
@@ -254,7 +264,10 @@ class _Breakable:
         self.apply(Fault("cut"))
 
     def reset(self, side: Sides = "both") -> None:
-        """Send a RST to that end. The other, if it gets none, stays open and hears nothing."""
+        """Send a RST to that end. The other, if it gets none, stays open and hears nothing.
+
+        What an end that does not read has yet to take may be lost with it, as on any network.
+        """
         self.apply(Fault("reset", side=side))
 
     def cut_after(
@@ -288,7 +301,7 @@ class Ending:
     """How one end of a connection ended.
 
     how  "FIN" or "RST"
-    by   "peer", or "wire" if the wire did it or passed on what the other end did
+    by   "peer", or "wire" for a RST that it got from the wire, passed on or made
     at   seconds since the connection was opened
     """
 
@@ -503,9 +516,7 @@ class Connection(_Breakable):
         self._opened = asyncio.get_running_loop().time()
         self._lanes = {side: _Lane(side, FRAMES) for side in get_args(Side)}
         self._ends: dict[Side, _End] = {}
-        self._severed = (
-            False  # cut or reset by a fault: the ends have nothing to do with each other
-        )
+        self._severed = False  # cut or reset by a fault: no end is passed on any more
         self._asked = False  # the client asked for WebSocket and has no answer yet
         self._early: list[Fault] = []  # set before there were two ends
         self._bell = _Bell()
@@ -561,7 +572,7 @@ class Connection(_Breakable):
             if fault.action == "refuse":
                 raise FaultError("refuse is about connections to come, so set it on the wire")
             self._set(fault, live=True)
-            self._emit("fault", str(fault))
+            self._emit("fault", fault.announced)
 
     def _set(self, fault: Fault, *, live: bool) -> None:
         """Do a fault now, or put it on the counter. `live`: it comes to a running connection."""
@@ -594,6 +605,7 @@ class Connection(_Breakable):
             lanes = list(self._lanes.values())
         match fault.action:
             case "pass":
+                self._early.clear()
                 for lane in lanes:
                     lane.heal()
             case "delay":
@@ -674,22 +686,14 @@ class Connection(_Breakable):
                 await self._wire.sleep(due - clock())
             if not data:
                 break
-            try:
-                await self._convey(lane, data)
-            except OSError:  # the other end is gone
-                self._note_end(self._target(lane), "RST")
-                if not self._severed and not self._lanes[self._target(lane).side].blackholed:
-                    self._ends[lane.source].reset()
-                lane.ended = True
+            await self._convey(lane, data)
         for item in lane.reader.eof():
             self._note(lane, item)
+        self._tell_end(lane)
         await self._pass_end(lane)
 
     async def _convey(self, lane: _Lane, data: bytes) -> None:
-        """Pass `data` on, stopping where a fault is due: behind a frame, or behind a byte.
-
-        Raises OSError if the other end is gone.
-        """
+        """Pass `data` on, stopping where a fault is due: behind a frame, or behind a byte."""
         begin, passed = lane.bytes, 0
         stops: list[tuple[int, Item | None]] = [
             (end, item) for item, end in lane.reader.split(data)
@@ -714,7 +718,7 @@ class Connection(_Breakable):
     async def _forward(self, lane: _Lane, data: bytes) -> None:
         """Write `data` in the pieces that the faults ask for; wait until each has left.
 
-        The faults may change between two pieces. Raises OSError if the other end is gone.
+        The faults may change between two pieces.
         """
         writer = self._target(lane).writer
         rest = memoryview(data)
@@ -729,12 +733,24 @@ class Connection(_Breakable):
                     await writer.drain()
             except TimeoutError:
                 return  # interrupted: the rest vanishes
+            except OSError:
+                self._lose(lane)
+                return
             finally:
                 lane.writing = None
             if rate:
                 await self._wire.sleep(len(piece) / rate)
             elif lane.chopped:
-                await asyncio.sleep(0)  # let the byte leave before the next one joins it
+                for _ in range(CHOP_TURNS):
+                    await asyncio.sleep(0)
+
+    def _lose(self, lane: _Lane) -> None:
+        """Its target is gone, as a write has shown: tell the source, if that may learn of it."""
+        target = self._target(lane)
+        self._note_end(target, "RST")
+        lane.ended = True
+        if not self._severed and not self._lanes[target.side].blackholed:
+            self._ends[lane.source].reset()
 
     async def _pass_end(self, lane: _Lane) -> None:
         """Pass on how one end ended: a FIN as a FIN, a RST as a RST, and nothing while in the dark.
@@ -788,18 +804,24 @@ class Connection(_Breakable):
         self._emit("handshake" if handshake else "http", text, lane, head)
 
     def _note_end(self, end: _End, how: Literal["FIN", "RST"]) -> None:
-        if end.ending is not None:
-            return
-        if end.reset_by_wire:
-            end.ending = Ending("RST", "wire", self._now())
+        """Record how an end ended, as soon as that is known."""
+        if end.ending is None:
+            if end.reset_by_wire:
+                end.ending = Ending("RST", "wire", self._now())
+            else:
+                end.ending = Ending(how, "peer", self._now())
             self._bell.ring()
+
+    def _tell_end(self, lane: _Lane) -> None:
+        """Tell how one side ended by itself, behind all that it sent."""
+        ending = self._ends[lane.source].ending
+        if ending is None or ending.by == "wire":
             return
-        end.ending = Ending(how, "peer", self._now())
-        text = f"the {end.side} ended its side ({how})"
-        unclean = self.upgraded and not self._lanes[end.side].closing
+        text = f"the {lane.source} ended its side ({ending.how})"
+        unclean = self.upgraded and not lane.closing
         if unclean:
             text += f" without a close frame: 1006 ({close_meaning(1006)})"
-        self._emit("ended", text, self._lanes[end.side], bad=unclean or how == "RST")
+        self._emit("ended", text, lane, bad=unclean or ending.how == "RST")
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time() - self._opened
@@ -968,7 +990,7 @@ class Wire(_Breakable):
             for connection in self.connections:
                 if not connection.finished:
                     connection._set(fault, live=True)
-            self._say("fault", "no fault" if fault.action == "pass" else str(fault))
+            self._say("fault", fault.announced)
 
     def refuse(self, how: Literal["reset", "fin"] = "reset") -> None:
         """Accept new connections and end them at once."""
@@ -1140,6 +1162,8 @@ def main(options: argparse.Namespace) -> int:
         console.stop(f"LISTEN={options.listen} is not a port (1 to 65535)")
     if options.seed and not options.seed.isdecimal():
         console.stop(f"SEED={options.seed} is not a whole number")
+    if int(options.listen) == target.port and target.host in ("127.0.0.1", "localhost", "::1"):
+        console.stop(f"LISTEN={options.listen} is where the server is: the wire needs another port")
     stop = asyncio.Event()
     wire = Wire(
         target.host,

@@ -64,8 +64,7 @@ async def main() -> None:
     except OSError as error:
         sys.exit(f"cannot listen on {HOST}:{PORT} ({error.strerror}); is it taken? Try PORT=8081")
     async with server:  # leaving this block closes every connection with 1001, going away
-        port = server.sockets[0].getsockname()[1]
-        print(f"listening on http://{HOST}:{port}/ and ws://{HOST}:{port}/ws", flush=True)
+        print(f"listening on http://{HOST}:{PORT}/ and ws://{HOST}:{PORT}/ws", flush=True)
         await stop.wait()
 
 

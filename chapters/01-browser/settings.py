@@ -16,11 +16,11 @@ def whole_number(name: str, default: int, lowest: int, highest: int) -> int:
 
 
 HOST = os.environ.get("HOST", "") or "127.0.0.1"
-PORT = whole_number("PORT", 8080, 0, 65535)
+PORT = whole_number("PORT", 8080, 1, 65535)
 MAX_MESSAGE_BYTES = whole_number("MAX_MESSAGE_BYTES", 65536, 1, 2**31)
 
 # Which web pages may connect: a browser names the page's origin in every handshake, other programs
 # name none. Unset means the pages of this very server, under the names it has on this computer.
 ALLOWED_ORIGINS = [
     origin.strip() for origin in os.environ.get("ALLOWED_ORIGINS", "").split(",") if origin.strip()
-] or [f"http://{name}:{PORT}" for name in ("127.0.0.1", "localhost", "[::1]")]
+] or [f"http://{name}:{PORT}" for name in dict.fromkeys((HOST, "127.0.0.1", "localhost"))]

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from aiohttp import ClientConnectionResetError, WSMsgType, web
 
-from serving import CLOSE_SECONDS, SOCKETS, check_origin, serve
-from settings import MAX_MESSAGE_BYTES
+from closing import Socket
+from serving import check_origin, serve
 
 PAGE = Path(__file__).with_name("index.html")
 
@@ -27,31 +27,24 @@ async def ping(request: web.Request) -> web.Response:
 async def websocket(request: web.Request) -> web.WebSocketResponse:
     """One connection, from its handshake to its close: this runs once for each client."""
     check_origin(request)
-    socket = web.WebSocketResponse(
-        max_msg_size=MAX_MESSAGE_BYTES + 1,  # aiohttp refuses from this size on (default: 4 MiB)
-        compress=False,  # so that the bytes on the wire are the bytes you sent
-        timeout=CLOSE_SECONDS,
-    )
+    socket = Socket()
     await socket.prepare(request)
-    request.app[SOCKETS].add(socket)
     try:
         await converse(socket)
     except ClientConnectionResetError:
-        pass  # the client went away while we were answering it; how it ended is told below
-    print(f"a connection ended: {socket.close_code} {socket.exception() or ''}", flush=True)
+        pass  # the client went away while we were answering it
+    print(f"a connection ended: {await socket.hang_up()}", flush=True)
     return socket
 
 
-async def converse(socket: web.WebSocketResponse) -> None:
+async def converse(socket: Socket) -> None:
     """Welcome the client, then send back what it says until it is gone."""
     await socket.send_json({"type": "welcome", "ts": int(time.time() * 1000)})
-    async for message in socket:
+    async for message in socket:  # a broken frame ends the loop too, with an ERROR and no exception
         if message.type is WSMsgType.TEXT:
             await socket.send_str(message.data)
         elif message.type is WSMsgType.BINARY:
             await socket.send_bytes(message.data)
-        elif message.type is WSMsgType.ERROR:
-            break  # a broken frame: aiohttp has closed with the right code, and does not raise
 
 
 if __name__ == "__main__":

@@ -41,20 +41,22 @@ def finite(text: str) -> float:
     return value
 
 
-def check_depth(value: Any, left: int = MAX_DEPTH) -> None:
-    """What can be read must also be writable: refuse nesting long before Python itself gives up."""
-    if left == 0:
+def check_writable(value: Any, depth: int = MAX_DEPTH) -> None:
+    """What we read, we may have to write: no deep nesting, and no half characters. ValueError."""
+    if depth == 0:
         raise ValueError(f"nested more than {MAX_DEPTH} deep")
-    if isinstance(value, dict | list):
-        for part in value.values() if isinstance(value, dict) else value:
-            check_depth(part, left - 1)
+    if isinstance(value, str):
+        value.encode()  # JSON can say \\ud800, half of a character, and UTF-8 cannot
+    elif isinstance(value, dict | list):
+        for part in [*value, *value.values()] if isinstance(value, dict) else value:
+            check_writable(part, depth - 1)
 
 
 def decode(text: str) -> Message:
     """Read one envelope. Fields that are not known are ignored. Raises BadMessage."""
     try:
         fields = json.loads(text, parse_constant=refuse_constant, parse_float=finite)
-        check_depth(fields)
+        check_writable(fields)
     except (ValueError, RecursionError) as error:  # RecursionError: thousands of nested brackets
         raise BadMessage(f"not JSON: {error}") from error
     if not isinstance(fields, dict):
@@ -69,15 +71,13 @@ def decode(text: str) -> Message:
     return Message(fields["type"], fields.get("data"), request_id)
 
 
-def encode(type: str, data: Any = None, request_id: str | None = None) -> str:
+def encode(type: str, request_id: str | None = None, **fields: Any) -> str:
     """Write one envelope, with the time of now."""
-    fields: dict[str, Any] = {"type": type, "ts": int(time.time() * 1000)}
-    if data is not None:
-        fields["data"] = data
+    message = {"type": type, "ts": int(time.time() * 1000), **fields}
     if request_id is not None:
-        fields["requestId"] = request_id
-    return json.dumps(fields, allow_nan=False)
+        message["requestId"] = request_id
+    return json.dumps(message, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def encode_error(code: str, reason: str, request_id: str | None = None) -> str:
-    return encode("error", {"code": code, "message": reason}, request_id)
+    return encode("error", request_id, data={"code": code, "message": reason})

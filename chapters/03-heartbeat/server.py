@@ -9,10 +9,11 @@ from pathlib import Path
 
 from aiohttp import ClientConnectionResetError, WSMsgType, web
 
+from closing import Socket
 from envelope import BadMessage, decode, encode, encode_error
 from heartbeat import Heartbeat
-from serving import CLOSE_SECONDS, SOCKETS, check_origin, serve
-from settings import HEARTBEAT_SECONDS, MAX_MESSAGE_BYTES
+from serving import check_origin, serve
+from settings import HEARTBEAT_SECONDS
 
 PAGE = Path(__file__).with_name("index.html")
 
@@ -28,43 +29,34 @@ async def ping(request: web.Request) -> web.Response:
 async def websocket(request: web.Request) -> web.WebSocketResponse:
     """One connection, from its handshake to its close: this runs once for each client."""
     check_origin(request)
-    socket = web.WebSocketResponse(
-        max_msg_size=MAX_MESSAGE_BYTES + 1,  # aiohttp refuses from this size on (default: 4 MiB)
-        compress=False,  # so that the bytes on the wire are the bytes you sent
-        timeout=CLOSE_SECONDS,
-        autoping=False,  # so that pings and pongs come to us: they too are signs of life
-    )
+    socket = Socket(autoping=False)  # so that pings and pongs come to us: they are signs of life
     await socket.prepare(request)
-    request.app[SOCKETS].add(socket)
     heartbeat = Heartbeat(HEARTBEAT_SECONDS)
     async with asyncio.TaskGroup() as tasks:
-        watching = tasks.create_task(drop_when_silent(request, socket, heartbeat))
+        watching = tasks.create_task(drop_when_silent(socket, heartbeat))
         try:
             await converse(socket, heartbeat)
         except ClientConnectionResetError:
-            pass  # the client went away while we were answering it; how it ended is told below
+            pass  # the client went away while we were answering it
         watching.cancel()
-    print(f"a connection ended: {socket.close_code} {socket.exception() or ''}", flush=True)
+    print(f"a connection ended: {await socket.hang_up()}", flush=True)
     return socket
 
 
-async def drop_when_silent(
-    request: web.Request, socket: web.WebSocketResponse, heartbeat: Heartbeat
-) -> None:
+async def drop_when_silent(socket: Socket, heartbeat: Heartbeat) -> None:
     """Cut a dead peer's connection. A polite close would wait for an answer that never comes."""
     try:
         silence = await heartbeat.watch(socket.ping)
     except ClientConnectionResetError:
         return  # it has ended by itself
     print(f"nothing heard for {silence:.1f} s: dropped", flush=True)
-    if request.transport is not None:
-        request.transport.abort()
+    socket.transport.abort()
 
 
-async def converse(socket: web.WebSocketResponse, heartbeat: Heartbeat) -> None:
+async def converse(socket: Socket, heartbeat: Heartbeat) -> None:
     """Welcome the client, then answer what it says until it is gone."""
-    await socket.send_str(encode("welcome", {"heartbeatMs": round(HEARTBEAT_SECONDS * 1000)}))
-    async for message in socket:
+    await socket.send_str(encode("welcome", data={"heartbeatMs": round(HEARTBEAT_SECONDS * 1000)}))
+    async for message in socket:  # a broken frame ends the loop too, with an ERROR and no exception
         heartbeat.seen()
         if message.type is WSMsgType.PING:
             await socket.pong(message.data)
@@ -72,8 +64,6 @@ async def converse(socket: web.WebSocketResponse, heartbeat: Heartbeat) -> None:
             await socket.send_str(answer(message.data))
         elif message.type is WSMsgType.BINARY:
             await socket.send_str(encode_error("bad_message", "messages are JSON in text frames"))
-        elif message.type is WSMsgType.ERROR:
-            break  # a broken frame: aiohttp has closed with the right code, and does not raise
 
 
 def answer(text: str) -> str:
@@ -84,9 +74,9 @@ def answer(text: str) -> str:
         return encode_error("bad_message", str(error), error.request_id)
     match message.type:
         case "ping":
-            return encode("pong", request_id=message.request_id)
+            return encode("pong", message.request_id)
         case "echo":
-            return encode("echo", message.data, message.request_id)
+            return encode("echo", message.request_id, data=message.data)
         case _:
             reason = f"there is no type {message.type[:40]!r}"
             return encode_error("unknown_type", reason, message.request_id)

@@ -10,6 +10,7 @@
     .messageLine0 { stroke: var(--to-server) !important; }
     .messageLine1 { stroke: var(--to-client) !important; stroke-dasharray: none !important; }
     .messageLine0, .messageLine1 { stroke-width: 1.6px !important; }
+    .actor-line { stroke: var(--rule) !important; stroke-width: 2px !important; }
     marker path { fill: var(--ink-soft) !important; stroke: none !important; }
     .noteText > tspan, .messageText { fill: var(--ink) !important; }
     rect.note { rx: 3px; }
@@ -25,7 +26,9 @@
         const real = window.mermaid;
         window.mermaid = standIn;
         const themeCSS = (settings.themeCSS ?? "") + colours;
-        const sequence = { ...settings.sequence, mirrorActors: false };
+        const size = { actorFontSize: 14, messageFontSize: 14, noteFontSize: 14 };
+        const room = { width: 90, height: 36, diagramMarginX: 0, boxMargin: 8, noteMargin: 6 };
+        const sequence = { ...size, ...room, mirrorActors: false };
         real.initialize({ ...settings, startOnLoad: false, themeCSS, sequence });
         resolve(real);
       };
@@ -69,8 +72,8 @@ function addFilter(list) {
   const name = (chapter) =>
     chapter === "" ? (chinese ? "全部" : "all") : chinese ? `第 ${chapter} 章` : `chapter ${chapter}`;
   const entries = [...list.querySelectorAll(".defect")];
-  const chapters = new Set(entries.flatMap((entry) => entry.dataset.chapters.split(" ")));
-  const sorted = [...chapters].sort((a, b) => a - b);
+  const named = entries.flatMap((entry) => entry.dataset.chapters.split(" ").filter(Boolean));
+  const sorted = [...new Set(named)].sort((a, b) => a - b);
   const bar = document.createElement("div");
   bar.className = "filter";
   bar.setAttribute("role", "group");

@@ -398,6 +398,7 @@
     update();
   }
 
+  window.FrameDissector = { parseHex, dissect }; // for the tests
   const start = () => document.querySelectorAll(".dissector").forEach(build);
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
   else start();

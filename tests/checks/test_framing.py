@@ -146,6 +146,32 @@ async def test_huge_claim(subject: Subject) -> None:
     )
 
 
+@check("RFC 6455 §7.1.1", order=LAST)
+async def test_refused_in_mid_message(subject: Subject) -> None:
+    """A client that is still sending when it is refused hears the close code, not a reset.
+
+    After your close frame, go on reading (and throw away what comes) until the client has gone, for a
+    second at most. TCP answers bytes that nobody reads with a reset: then the browser reports 1006.
+    """
+    size = subject.settings.max_message_bytes * 10
+    peer = await subject.client()
+
+    await peer.send(BINARY, b"x" * 1024, length=size)
+    closed = await peer.frame("close 1009")
+    require(closed.opcode == CLOSE, "the message is not refused", expected="close 1009")
+    for _ in range(size // 32768):
+        await peer.send_raw(b"x" * 32768, "32768 bytes more of the same message")
+    await peer.send(CLOSE, (TOO_BIG).to_bytes(2))
+
+    ended = await peer.ended("the end of TCP, and no reset")
+    require(
+        ended.how == "end",
+        "the server resets a client that is still sending",
+        expected="it reads on until the client is done",
+        got="a reset",
+    )
+
+
 @check("RFC 6455 §5.2", order=LAST)
 async def test_reserved_bit(subject: Subject) -> None:
     """A reserved bit that no extension gave a meaning ends the connection with 1002.

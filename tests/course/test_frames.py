@@ -5,13 +5,11 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from websockets.client import ClientProtocol
 from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Frame as LibraryFrame
 from websockets.frames import Opcode
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
-from websockets.uri import parse_uri
 
 from course import frames
 from course.frames import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, FrameReader, TalkReader
@@ -117,9 +115,11 @@ def test_a_header_of_the_handshake_can_be_added_replaced_and_left_out() -> None:
     ]
 
 
-@pytest.mark.parametrize("url", ["ftp://a/", "ws://", "127.0.0.1:80", "ws://a:x/", "ws://a/ b\r\n"])
+@pytest.mark.parametrize(
+    "url", ["ftp://a/", "ws://", "127.0.0.1:80", "ws://a:x/", "ws://a/ b\r\n", "ws://a..b/"]
+)
 def test_what_is_no_websocket_url_is_refused(url: str) -> None:
-    with pytest.raises(ValueError, match="URL|encoded"):
+    with pytest.raises(ValueError, match=r"URL|encoded"):
         frames.address(url)
 
 
@@ -369,14 +369,12 @@ def test_a_head_without_end_takes_bounded_memory() -> None:
 
 
 def test_the_compression_of_the_handshake_is_taken_over() -> None:
-    client = ClientProtocol(parse_uri("ws://a/"))
     raw, _ = deflated(b"hello " * 100)
     extensions = b"Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=12\r\n"
     head = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n" + extensions + b"\r\n"
 
     _, frame = TalkReader(masked=False).feed(head + raw[0])
 
-    assert client.state is not OPEN
     assert isinstance(frame, frames.Frame) and frame.data == b"hello " * 100
 
 
@@ -401,7 +399,7 @@ def test_the_compression_of_the_handshake_is_taken_over() -> None:
         (frames.build(CLOSE), "close 0 bytes (no code given)"),
         (frames.build(CLOSE, b"\x03"), "close 1 byte 03"),
         (frames.build(CLOSE, frames.close_payload(4999)), "close 4999 (private code)"),
-        (frames.build(11, b"x"), "opcode 0xb 1 byte FIN (reserved opcode) 78".replace(" FIN", "")),
+        (frames.build(11, b"x"), "opcode 0xb 1 byte (reserved opcode) 78"),
         (frames.build(TEXT, b"x", rsv=5), "text 1 byte FIN RSV1 RSV3 (reserved bits must be 0) x"),
     ],
 )
