@@ -1,6 +1,6 @@
 """The first half second of every command: a Python that is new enough, and the packages it needs.
 
-This file runs on whatever Python the learner has, so it uses no syntax younger than Python 3.6 and
+This file runs on whatever Python the learner has, so it uses no syntax younger than Python 3.7 and
 nothing outside the standard library. It makes `.venv` beside the course, installs a group of
 `requirements/`, leaves a stamp, and goes on as `.venv/bin/python -m course …`.
 """
@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+from typing import NoReturn
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 VENV = os.path.join(ROOT, ".venv")
@@ -31,7 +32,7 @@ NEEDS = {
 }
 
 
-def main():
+def main() -> None:
     """Prepare, then hand over to `course.cli`."""
     use_new_python()
     command = sys.argv[1] if len(sys.argv) > 1 else "list"
@@ -47,13 +48,13 @@ def main():
     sys.exit(run_command(sys.argv[1:]))
 
 
-def stop(message):
+def stop(message: str) -> NoReturn:
     """End with one line on stderr and the code for `could not run`."""
     sys.stderr.write("course: " + message + "\n")
     sys.exit(2)
 
 
-def use_new_python():
+def use_new_python() -> None:
     """Go on as a newer Python where there is one; else say what is missing."""
     if sys.version_info >= OLDEST:
         return
@@ -66,21 +67,21 @@ def use_new_python():
         sys.executable, found))  # fmt: skip
 
 
-def inside_venv():
+def inside_venv() -> bool:
     return os.path.realpath(sys.prefix) == os.path.realpath(VENV)
 
 
-def requirements(group):
+def requirements(group: str) -> str:
     return os.path.join(ROOT, "requirements", group + ".txt")
 
 
-def fingerprint(group):
+def fingerprint(group: str) -> str:
     """What the stamp has to say for the group to count as installed."""
     with open(requirements(group), "rb") as file:
         return hashlib.sha256(file.read()).hexdigest()
 
 
-def install(group):
+def install(group: str) -> None:
     """Install requirements/GROUP.txt into .venv, unless its stamp says that this was done."""
     stamp = os.path.join(VENV, "installed-" + group)
     wanted = fingerprint(group)
@@ -99,12 +100,12 @@ def install(group):
         file.write(wanted)
 
 
-def make_venv():
+def make_venv() -> None:
     hint = "python3 -m venv failed; on Debian and Ubuntu: apt install python3-venv"
     attempt([sys.executable, "-m", "venv", "--clear", VENV], hint)
 
 
-def attempt(command, failure):
+def attempt(command: "list[str]", failure: str) -> None:
     """Run a command quietly; when it fails, show what it said and stop."""
     log = os.path.join(ROOT, "build", "install.log")
     os.makedirs(os.path.dirname(log), exist_ok=True)

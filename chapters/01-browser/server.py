@@ -16,6 +16,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
+from websockets.typing import Origin
 
 from settings import ALLOWED_ORIGINS, HOST, MAX_MESSAGE_BYTES, PORT
 
@@ -56,7 +57,10 @@ async def main() -> None:
             HOST,
             PORT,
             process_request=answer_http,
-            origins=[*ALLOWED_ORIGINS, None],  # None: a program that is no browser names no origin
+            origins=[
+                *map(Origin, ALLOWED_ORIGINS),
+                None,
+            ],  # None: a program that is no browser names no origin
             max_size=MAX_MESSAGE_BYTES,
             compression=None,  # so that the bytes on the wire are the bytes you sent
             close_timeout=CLOSE_SECONDS,

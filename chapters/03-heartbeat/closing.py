@@ -1,7 +1,7 @@
 """Closing: aiohttp's WebSocket, with the closing handshake of RFC 6455 §7.1 done to the end.
 
-Left alone, aiohttp answers every close with 1000, and ends TCP at once when it closes first. A client
-that is still sending is then reset, and sees 1006 where it should see 1001 or 1009.
+Left alone, aiohttp answers every close with 1000, and ends TCP at once when it closes first. A
+client that is still sending is then reset, and sees 1006 where it should see 1001 or 1009.
 """
 
 import asyncio

@@ -75,8 +75,8 @@ async def one_error_each(
 async def test_welcome_names_the_heartbeat(subject: Subject) -> None:
     """The welcome says how often the server's heart beats.
 
-    {"type":"welcome","ts":…,"data":{"heartbeatMs":…}}, HEARTBEAT_SECONDS in milliseconds: the client
-    takes its own deadline from it.
+    {"type":"welcome","ts":…,"data":{"heartbeatMs":…}}, HEARTBEAT_SECONDS in milliseconds: the
+    client takes its own deadline from it.
     """
     peer = await subject.connect()
 
@@ -114,8 +114,8 @@ async def test_echo(subject: Subject) -> None:
 async def test_request_ids(subject: Subject) -> None:
     """Each reply carries the requestId of its own request, and only then.
 
-    Several requests can be under way. The client finds the reply to each by its requestId, so copy it
-    into the reply, into an error as well. A request without one gets a reply without one.
+    Several requests can be under way. The client finds the reply to each by its requestId, so copy
+    it into the reply, into an error as well. A request without one gets a reply without one.
     """
     peer = await subject.client()
     wanted: list[str | None] = ["a", "x" * 128, "编号-3", None, ""]
@@ -170,7 +170,8 @@ async def test_not_json(subject: Subject) -> None:
 async def test_not_an_object(subject: Subject) -> None:
     """JSON that is no object gets one error `bad_message`.
 
-    null, a list, a number and a string are JSON too. Asking them for `type` throws in most languages.
+    null, a list, a number and a string are JSON too. Asking them for `type` throws in most
+    languages.
     """
     await one_error_each(subject, ["null", '[{"type":"ping"}]', "42", '"ping"', "true"])
 

@@ -1,4 +1,4 @@
-"""Framing: control frames are answered, and broken frames end one connection with the right code."""
+"""Framing: control frames are answered, broken frames end one connection with the right code."""
 
 from collections.abc import Awaitable, Callable
 
@@ -73,8 +73,8 @@ async def test_private_close_code_is_answered(subject: Subject) -> None:
 async def test_close_without_a_code_is_answered(subject: Subject) -> None:
     """A close frame without a code is answered too.
 
-    Its payload is empty, and that is right: there may be no code (a library reports it as 1005, which
-    must never be sent). Do not read two bytes that are not there.
+    Its payload is empty, and that is right: there may be no code (a library reports it as 1005,
+    which must never be sent). Do not read two bytes that are not there.
     """
     peer = await subject.client()
 
@@ -107,8 +107,8 @@ async def test_limit_is_allowed(subject: Subject) -> None:
 async def test_over_the_limit(subject: Subject) -> None:
     """One byte more than MAX_MESSAGE_BYTES ends the connection with 1009.
 
-    Without a limit one client can fill your memory. Every library has an option for it, and a default
-    that is often far too large (Node's ws: 100 MiB, aiohttp: 4 MiB).
+    Without a limit one client can fill your memory. Every library has an option for it, and a
+    default that is often far too large (Node's ws: 100 MiB, aiohttp: 4 MiB).
     """
     size = subject.settings.max_message_bytes + 1
     await ends_with(
@@ -135,8 +135,8 @@ async def test_over_the_limit_in_fragments(subject: Subject) -> None:
 async def test_huge_claim(subject: Subject) -> None:
     """A header that claims 101 MiB is refused at once, before its bytes come.
 
-    The length stands in the first ten bytes. Compare it with the limit right there; do not wait for,
-    or make room for, what may never come.
+    The length stands in the first ten bytes. Compare it with the limit right there; do not wait
+    for, or make room for, what may never come.
     """
     await ends_with(
         subject,
@@ -150,8 +150,9 @@ async def test_huge_claim(subject: Subject) -> None:
 async def test_refused_in_mid_message(subject: Subject) -> None:
     """A client that is still sending when it is refused hears the close code, not a reset.
 
-    After your close frame, go on reading (and throw away what comes) until the client has gone, for a
-    second at most. TCP answers bytes that nobody reads with a reset: then the browser reports 1006.
+    After your close frame, go on reading (and throw away what comes) until the client has gone, for
+    a second at most. TCP answers bytes that nobody reads with a reset: then the browser reports
+    1006.
     """
     size = subject.settings.max_message_bytes * 10
     peer = await subject.client()

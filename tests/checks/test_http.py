@@ -90,8 +90,9 @@ async def test_goodbye(subject: Subject) -> None:
     SIGTERM is how a deployment stops a program. Handle it: close every WebSocket with 1001, going
     away, so that clients know they may come back; then exit with code 0.
 
-    Without a handler the process is simply gone. Its clients see 1006, which looks like a crash. If your
-    command is a script that starts the server (npm, sh), let it pass SIGTERM on, or use `exec`.
+    Without a handler the process is simply gone. Its clients see 1006, which looks like a crash. If
+    your command is a script that starts the server (npm, sh), let it pass SIGTERM on, or use
+    `exec`.
     """
     process, peer = await on_its_own(subject)
 
@@ -117,6 +118,7 @@ async def test_goodbye_to_a_mute_client(subject: Subject) -> None:
     mute = Peer(subject.exchange)
     await mute.dial("127.0.0.1", process.port)
     await mute.request(subject.path)
+    mute.answers = False
 
     process.terminate()
 

@@ -1,7 +1,7 @@
 """The three proofs that the checks can fail.
 
-Ours pass. The chapter before fails something of every module a chapter adds. Every check is failed by
-a broken program, and each broken program fails just what it names. Right programs in other hands
+Ours pass. The chapter before fails something of every module a chapter adds. Every check is failed
+by a broken program, and each broken program fails just what it names. Right programs in other hands
 pass, so a check asks for no more than the contract.
 """
 

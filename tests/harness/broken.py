@@ -1,7 +1,7 @@
 """Broken programs: a right one plus a small named edit, and the checks that must catch it.
 
-They are data, in `tests/broken/MODULE.toml`. `base` says what is edited: `chapter` (the course's own
-program of that chapter), or one of the other right programs in `tests/harness/servers/`.
+They are data, in `tests/broken/MODULE.toml`. `base` says what is edited: `chapter` (the course's
+own program of that chapter), or one of the other right programs in `tests/harness/servers/`.
 """
 
 from __future__ import annotations

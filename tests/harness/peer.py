@@ -77,7 +77,8 @@ class Peer:
         self.name = exchange.next_name()
         self.parser = frames.FrameReader(masked=False)
         self.waiting: deque[frames.Frame] = deque()  # read, and not yet asked for
-        self.answers_pings = True
+        self.answers = True  # pings and close frames, as a library would; False: it stays mute
+        self.sent_close = False
         self.pings: list[float] = []  # when control pings came, in the loop's time
         self.how_ended: str | None = None
 
@@ -176,6 +177,7 @@ class Peer:
         length: int | None = None,
     ) -> None:
         """Send one frame, right or wrong: `rsv` sets reserved bits, `length` may lie."""
+        self.sent_close = self.sent_close or opcode == CLOSE
         mask = MASK if masked else None
         raw = frames.build(opcode, payload, fin=fin, rsv=rsv, mask=mask, length=length)
         await self.send_raw(raw, _described(opcode, payload, fin, rsv, masked, length))
@@ -205,7 +207,7 @@ class Peer:
     # Receiving
 
     async def next_frame(self) -> frames.Frame | None:
-        """The next frame of any kind, or None at the end of the connection. No deadline of its own."""
+        """The next frame of any kind, or None at the end. It has no deadline of its own."""
         while not self.waiting:
             if self.how_ended is not None:
                 return None
@@ -228,7 +230,7 @@ class Peer:
         frame = self.waiting.popleft()
         if frame.opcode == PING:
             self.pings.append(asyncio.get_running_loop().time())
-            if self.answers_pings:
+            if self.answers:
                 await self.send(PONG, frame.payload)
         return frame
 
@@ -302,6 +304,8 @@ class Peer:
                     if frame.opcode == CLOSE and code is None:
                         closed = _ended(frame, "end")
                         code, reason = closed.code, closed.reason
+                        if self.answers and not self.sent_close:
+                            await self.send(CLOSE, frame.payload[:2])
         except TimeoutError:
             got = "the connection is still open"
             if code is not None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import sys
 import textwrap
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +93,7 @@ class Report:
             Path(self.task["html"]).write_text(page(self.task, self.results), encoding="utf-8")
 
     def explain(self, result: Result) -> list[str]:
-        """Everything about one failure: type, who said what, expected and got, hint, where to read."""
+        """Everything about one failure: how to see it, who said what, the hint, where to read."""
         check = result.check
         lines = [
             console.problem(f"✗ {check.id}"),
@@ -144,14 +146,22 @@ class Report:
 
 
 def transcript(exchange: Exchange) -> list[str]:
-    """Who sent what, in order; of a long exchange the beginning and the end."""
-    events = exchange.events
-    if len(events) <= SHOWN_EVENTS:
-        return [line(event) for event in events]
-    hidden = len(events) - SHOWN_EVENTS
-    head, tail = events[:2], events[-(SHOWN_EVENTS - 2) :]
-    gap = console.control(f"  …      {hidden} more lines")
-    return [*(line(e) for e in head), gap, *(line(e) for e in tail)]
+    """Who sent what, in order: repetitions in one line, of a long exchange beginning and end."""
+    lines = []
+    for _, group in groupby(
+        exchange.events, key=lambda e: (e.peer, e.arrow, _without_time(e.text))
+    ):
+        events = list(group)
+        lines.append(line(events[0]) + (f"  (× {len(events)})" if len(events) > 1 else ""))
+    if len(lines) <= SHOWN_EVENTS:
+        return lines
+    gap = console.control(f"  …      {len(lines) - SHOWN_EVENTS} more lines")
+    return [*lines[:2], gap, *lines[-(SHOWN_EVENTS - 2) :]]
+
+
+def _without_time(text: str) -> str:
+    """What is the same about two messages that differ only in their `ts`."""
+    return re.sub(r"\d{13}", "…", text)
 
 
 def line(event: Event) -> str:

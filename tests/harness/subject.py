@@ -11,7 +11,6 @@ import contextlib
 import os
 import shlex
 import signal
-import socket
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from course.tools import free_port
 from tests.harness.exchange import Exchange
 from tests.harness.peer import PING, PONG, Peer
 from tests.harness.verdict import CheckFailure, NotAsked, require
@@ -51,18 +51,11 @@ class Settings:
 
     @classmethod
     def of_running(cls, environment: Mapping[str, str]) -> Settings:
-        """A program that runs already has its own settings: ours if they were given, or defaults."""
+        """A running program has settings of its own: told to us the same way, or the defaults."""
         return cls(
             heartbeat=float(environment.get("HEARTBEAT_SECONDS") or 20.0),
             max_message_bytes=int(environment.get("MAX_MESSAGE_BYTES") or 65_536),
         )
-
-
-def free_port() -> int:
-    """A loopback port that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Process:
@@ -93,7 +86,7 @@ class Process:
             )
         except OSError as error:
             raise CannotRun(f"cannot start {self.command[0]!r}: {error.strerror}") from error
-        assert process.stdout and process.stderr  # noqa: PT018
+        assert process.stdout and process.stderr
         self.process = process
         self.readers = [
             asyncio.create_task(self._read(process.stdout)),

@@ -1,0 +1,151 @@
+"""`make record-N`: run what a chapter's lesson shows, and write it to `transcript.txt`.
+
+The demos are in `course.toml`. What differs from run to run (times, dates, versions) is replaced by
+something of the same length, so that the numbers beside it stay true. A test records again and
+compares.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shlex
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from queue import Empty, Queue
+
+from course import console, tools
+from course.cli import chapter_number
+from course.manifest import Chapter, Demo, load
+
+PORT = 8080  # shown in the lesson; the recording itself runs on a free port
+STEP_SECONDS = 20.0  # for one answer, or one program's end
+HEARTBEAT_SECONDS = "1"
+EPOCH, DATE = "1700000000000", "Tue, 14 Nov 2023 22:13:20 GMT"  # the same moment
+ANSWERED = re.compile(r"^(←|\{\"event\": \"message\"|closed|\{\"event\": \"close\")")
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = subparsers.add_parser("record", help="record a transcript", description=__doc__)
+    parser.add_argument("chapter", type=chapter_number)
+
+
+def main(options: argparse.Namespace) -> int:
+    chapter = load().chapter(options.chapter)
+    path = chapter.folder / "transcript.txt"
+    path.write_text(transcript(chapter), encoding="utf-8")
+    print(f"recorded {path.relative_to(Path.cwd())}")
+    return 0
+
+
+def transcript(chapter: Chapter) -> str:
+    """What a learner sees who types the chapter's demos, normalised."""
+    port = tools.free_port()
+    environment = {**os.environ, "PORT": str(port), "HEARTBEAT_SECONDS": HEARTBEAT_SECONDS}
+    server = _start(chapter.run, chapter.folder, environment)
+    try:
+        while not (line := _take(server.lines) or "").startswith("listening"):
+            if not line:
+                console.stop(f"chapter {chapter.number} did not start")
+        parts = [_play(demo, chapter.folder, port) for demo in chapter.demos]
+    finally:
+        server.process.terminate()
+        server.process.wait(STEP_SECONDS)
+    return normalise("\n".join(parts), port)
+
+
+class _Program:
+    """A running program whose lines arrive in a queue; None is the end of them."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self.lines: Queue[str | None] = Queue()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.put(line.rstrip("\n"))
+        self.lines.put(None)
+
+
+def _start(command: str, folder: Path, environment: dict[str, str]) -> _Program:
+    words = shlex.split(command)
+    if words[0] == "python":
+        words[0] = sys.executable
+    elif words[0] == "curl":
+        words[0] = tools.curl()
+    return _Program(
+        subprocess.Popen(
+            words,
+            cwd=folder,
+            env={**environment, "PYTHONUNBUFFERED": "1"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+    )
+
+
+def _play(demo: Demo, folder: Path, port: int) -> str:
+    """One demo: the command as typed, what is said to it, and all that it prints."""
+    address = f"127.0.0.1:{port}"
+    places = {"http": f"http://{address}/", "ws": f"ws://{address}/ws"}
+    command = demo.command.format(**places)
+    environment = {**os.environ, **demo.env, "URL": places["ws"]}
+    program = _start(command, folder, environment)
+    assert program.process.stdin is not None
+    typed = " ".join([*(f"{name}={value}" for name, value in demo.env.items()), command])
+    shown = [f"$ {typed}"]
+    answered = False
+    for line in ("", *demo.say):
+        if line:
+            program.process.stdin.write(line + "\n")
+            program.process.stdin.flush()
+            answered = False
+        while demo.say and not answered:  # the next line is typed when this one was answered
+            printed = _take(program.lines)
+            if printed is None:
+                break
+            shown.append(printed)
+            answered = bool(ANSWERED.match(printed))
+    program.process.stdin.close()
+    while (printed := _take(program.lines)) is not None:
+        shown.append(printed)
+    program.process.wait(STEP_SECONDS)
+    return "\n".join(shown) + "\n"
+
+
+def _take(lines: Queue[str | None]) -> str | None:
+    try:
+        return lines.get(timeout=STEP_SECONDS)
+    except Empty:
+        console.stop(f"nothing was printed for {STEP_SECONDS:.0f} s while recording")
+
+
+def normalise(text: str, port: int) -> str:
+    """Replace what differs from run to run by something of the same length."""
+    text = text.replace(f":{port}", f":{PORT}")
+    for milliseconds in set(re.findall(r"\b1[6-9]\d{11}\b", text)):
+        text = text.replace(milliseconds, EPOCH)
+        text = _replace_in_dump(text, milliseconds.encode(), EPOCH.encode())
+    text = re.sub(r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT", DATE, text)
+    text = re.sub(r"Python/3\.\d+", "Python/3.11", text)
+    return re.sub(r"\b\d+\.\d(?= s\b)", lambda time: f"{round(float(time[0]) * 2) / 2:.1f}", text)
+
+
+def _replace_in_dump(text: str, old: bytes, new: bytes) -> str:
+    """Replace bytes in a hexadecimal dump, where they may run on from one line to the next."""
+    between = r"( |(?:  [^\n]*)?\n← )"
+    pattern = between.join(f"{byte:02x}" for byte in old)
+    return re.sub(
+        pattern,
+        lambda match: "".join(
+            f"{byte:02x}{gap}" for byte, gap in zip(new, [*match.groups(), ""], strict=True)
+        ),
+        text,
+    )

@@ -1,0 +1,88 @@
+"""`make test`, `make lint` and `make setup`: everything that CI runs, by the same commands.
+
+`setup` brings what is not there yet; `lint` is formatting, lint and types; `test` is setup, lint,
+and one run of pytest over all proofs, tools, pages and browsers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+
+from course import console, tools
+from course.manifest import ROOT, load
+
+# Twice the cores: most tests wait for a heartbeat or a process, few compute.
+WORKERS = str(2 * (os.cpu_count() or 2))
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    subparsers.add_parser("setup", help="bring all that the tests need")
+    subparsers.add_parser("lint", help="formatting, lint and types", description=__doc__)
+    test = subparsers.add_parser("test", help="everything that CI runs", description=__doc__)
+    test.add_argument("pytest", nargs="*", help="arguments for pytest in place of all tests")
+
+
+def main(options: argparse.Namespace) -> int:
+    if options.command == "setup":
+        setup()
+        return 0
+    if options.command == "lint":
+        return lint()
+    setup()
+    return lint() or pytest(options.pytest)
+
+
+def setup() -> None:
+    """npm's packages, a browser, Chinese fonts. Stops with one line for what cannot be had."""
+    tools.npm_install()
+    tools.find("node")
+    tools.chromium()
+    tools.curl()
+    if not tools.chinese_fonts():
+        print("no Chinese font found: screenshots will show boxes in its place", file=sys.stderr)
+
+
+def lint() -> int:
+    """Run every linter, all of them even if one complains; 0 if none does."""
+    failed = 0
+    for name, *command in (
+        ("formatting", "ruff", "format", "--check", "--quiet", "."),
+        ("lint", "ruff", "check", "--quiet", "."),
+        ("types of course and tests", "mypy"),
+    ):
+        failed |= run(name, [sys.executable, "-m", *command])
+    for chapter in load().chapters:
+        # Each chapter by itself, as a program of its own; not strict: it is for learners.
+        command = [
+            sys.executable,
+            "-m",
+            "mypy",
+            "--config-file",
+            str(ROOT / "chapters" / "mypy.ini"),
+        ]
+        failed |= run(f"types of {chapter.slug}", [*command, "."], str(chapter.folder))
+    return failed
+
+
+def pytest(arguments: list[str]) -> int:
+    """One run of pytest over everything."""
+    command = [sys.executable, "-m", "pytest", "-n", WORKERS, "--dist", "loadgroup", "-q"]
+    return subprocess.call([*command, *arguments], cwd=ROOT, env=environment())
+
+
+def run(name: str, command: list[str], folder: str = str(ROOT)) -> int:
+    done = subprocess.run(
+        command, cwd=folder, env=environment(), capture_output=True, text=True, check=False
+    )
+    sign = console.good("✓") if done.returncode == 0 else console.problem("✗")
+    print(f"{sign} {name}", flush=True)
+    if done.returncode != 0:
+        print(done.stdout + done.stderr, flush=True)
+    return 1 if done.returncode else 0
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PATH": tools.path_with_wheels()}
