@@ -52,8 +52,7 @@ def transcript(chapter: Chapter) -> str:
                 console.stop(f"chapter {chapter.number} did not start")
         parts = [_play(demo, chapter.folder, port) for demo in chapter.demos]
     finally:
-        server.process.terminate()
-        server.process.wait(STEP_SECONDS)
+        server.end()
     return normalise("\n".join(parts), port)
 
 
@@ -63,13 +62,21 @@ class _Program:
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process
         self.lines: Queue[str | None] = Queue()
-        threading.Thread(target=self._read, daemon=True).start()
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
 
     def _read(self) -> None:
         assert self.process.stdout is not None
         for line in self.process.stdout:
             self.lines.put(line.rstrip("\n"))
         self.lines.put(None)
+
+    def end(self) -> None:
+        """Let go of it, whether it still runs or not."""
+        self.process.terminate()
+        self.reader.join(STEP_SECONDS)
+        with self.process:  # waits, and closes the pipes
+            pass
 
 
 def _start(command: str, folder: Path, environment: dict[str, str]) -> _Program:
@@ -116,7 +123,7 @@ def _play(demo: Demo, folder: Path, port: int) -> str:
     program.process.stdin.close()
     while (printed := _take(program.lines)) is not None:
         shown.append(printed)
-    program.process.wait(STEP_SECONDS)
+    program.end()
     return "\n".join(shown) + "\n"
 
 

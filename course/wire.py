@@ -15,12 +15,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import fcntl
 import os
 import random
 import re
 import socket
 import struct
 import sys
+import termios
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -56,6 +58,7 @@ READ_BYTES = 16_384  # taken from a socket at once
 HELD_BYTES = 262_144  # read and not yet written, in one direction; a full hold stops the reading
 THROTTLE_TICK = 0.05  # seconds between two pieces of a throttled stream
 CHOP_TURNS = 4  # of the event loop between two bytes, so that a reader in it sees each alone
+TAKEN_SECONDS = 1.0  # for the last bytes to arrive before a RST
 CONNECT_SECONDS = 10.0  # for the connection to the target
 DEFAULT_TO, DEFAULT_LISTEN = "ws://127.0.0.1:8080/ws", "9000"
 WITHIN = 5.0  # seconds that the waiting methods wait by default
@@ -429,6 +432,22 @@ class _End:
     ending: Ending | None = None
     reset_by_wire: bool = False
 
+    async def taken(self) -> None:
+        """Wait until the kernel of the peer has all that was written, which a RST would discard.
+
+        A peer that does not read is not waited for longer than TAKEN_SECONDS. Only Linux tells.
+        """
+        if sys.platform != "linux" or self.writer.transport.is_closing():
+            return
+        sock = self.writer.get_extra_info("socket")
+        try:
+            async with asyncio.timeout(TAKEN_SECONDS):
+                # SIOCOUTQ of tcp(7) counts what is not acknowledged; no event tells of it.
+                while any(fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4))):  # noqa: ASYNC110
+                    await asyncio.sleep(0.001)
+        except OSError:  # TimeoutError is one
+            pass  # it does not read, or is gone
+
     def reset(self) -> None:
         """Send a RST (SO_LINGER with 0 s); what waits to be written is lost."""
         if not self.writer.transport.is_closing():
@@ -710,6 +729,8 @@ class Connection(_Breakable):
             for fault in lane.due(self.upgraded):
                 await self._forward(lane, data[passed:end])
                 passed = end
+                if fault.action == "reset":
+                    await self._target(lane).taken()
                 self._do(fault)
                 self._emit("fault", str(fault))
         lane.bytes = begin + len(data)

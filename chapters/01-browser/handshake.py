@@ -50,20 +50,17 @@ def receive(stream: BinaryIO) -> tuple[int, bytes]:
     """Read one frame: two bytes, perhaps a longer length, the payload."""
     head = read(stream, 2)
     opcode, length = head[0] & 0x0F, head[1] & 0x7F
-    name = OPCODES.get(opcode, "not defined")
-    show("←", head[:1], f"FIN={head[0] >> 7}, opcode={opcode} ({name})")
+    show("←", head[:1], f"FIN={head[0] >> 7}, opcode={opcode} ({OPCODES.get(opcode, '?')})")
     show("←", head[1:], f"MASK={head[1] >> 7} (never, from a server), length={length}")
     if length >= 126:  # 126: the length is in the next two bytes; 127: in the next eight
         wide = read(stream, 2 if length == 126 else 8)
         length = int.from_bytes(wide)
         show("←", wide, f"the length: {length}")
     payload = read(stream, length)
+    meaning = f"the payload: {payload.decode(errors='replace')}"
     if opcode == 8:
-        show(
-            "←", payload[:2], f"close code {int.from_bytes(payload[:2])}" if payload else "no code"
-        )
-    else:
-        show("←", payload, f"the payload: {payload.decode(errors='replace')}")
+        meaning = f"close code {int.from_bytes(payload[:2])}, reason {payload[2:].decode()!r}"
+    show("←", payload, meaning)
     return opcode, payload
 
 
@@ -90,11 +87,9 @@ def upgrade(connection: socket.socket, stream: BinaryIO, netloc: str, target: st
     print(*(f"→ {line}" for line in request), sep="\n")
 
     print("\n2. ... with an HTTP answer. After its blank line there is no more HTTP.")
-    answer = []
-    while (line := stream.readline().decode("latin-1").rstrip("\r\n")) != "":
-        answer.append(line)
+    answer = list(iter(lambda: stream.readline().decode("latin-1").rstrip(), ""))
     print(*(f"← {line}" for line in answer), sep="\n")
-    if not answer or answer[0].split(" ")[1:2] != ["101"]:
+    if not answer or " 101 " not in answer[0]:
         sys.exit("the server did not answer 101 Switching Protocols")
     headers = {name.lower(): value.strip() for name, _, value in (h.partition(":") for h in answer)}
     expected = base64.b64encode(hashlib.sha1((KEY + GUID).encode()).digest()).decode()
@@ -106,8 +101,8 @@ def upgrade(connection: socket.socket, stream: BinaryIO, netloc: str, target: st
 def main() -> None:
     url = urlsplit(URL)
     host, secure = url.hostname or "127.0.0.1", url.scheme == "wss"
-    address = (host, url.port or (443 if secure else 80))
-    connection = socket.create_connection(address, timeout=TIMEOUT)
+    port = url.port or (443 if secure else 80)
+    connection = socket.create_connection((host, port), TIMEOUT)
     if secure:
         connection = ssl.create_default_context().wrap_socket(connection, server_hostname=host)
     stream = connection.makefile("rb")

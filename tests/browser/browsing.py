@@ -32,7 +32,11 @@ HERMETIC = (
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
 )
 HERE = {"127.0.0.1", "localhost"}
-INLINE = {"data", "blob", "about"}  # schemes that leave the page no more than they leave the machine
+INLINE = {
+    "data",
+    "blob",
+    "about",
+}  # schemes that leave the page no more than they leave the machine
 
 
 @contextlib.asynccontextmanager
@@ -99,7 +103,9 @@ class Watch:
             for pattern in self.expected
             if not any(re.search(pattern, complaint) for complaint in self.complaints)
         ]
-        return found + [f"asked elsewhere: {address}" for address in filter(outside, self.addresses)]
+        return found + [
+            f"asked elsewhere: {address}" for address in filter(outside, self.addresses)
+        ]
 
     def _console(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
@@ -120,7 +126,10 @@ class Watch:
 
     def _websocket(self, websocket: WebSocket) -> None:
         self.addresses.append(websocket.url)
-        websocket.on("framesent", self.sent.append)
+        websocket.on("framesent", self._message)
+
+    def _message(self, payload: str | bytes) -> None:
+        self.sent.append(payload)
 
 
 def outside(address: str) -> bool:

@@ -36,7 +36,7 @@ class Server:
 @contextlib.asynccontextmanager
 async def running(number: int, **environment: str) -> AsyncIterator[Server]:
     """Chapter `number` on a free port, with these settings; ended on the way out."""
-    folder = load().find(str(number)).folder
+    folder = load().chapter(number).folder
     for attempt in range(1, STARTS + 1):
         settings = {"HOST": "127.0.0.1", "PORT": str(free_port()), **DEFAULTS, **environment}
         process = Process([sys.executable, "server.py"], str(folder), settings)
@@ -103,9 +103,7 @@ class ChapterPage:
         found = await self.page.locator("#log li").evaluate_all(READ_LINES)
         return [Line(**cells) for cells in found]
 
-    async def logged(
-        self, what: str, text: str = "", *, kind: str = "", number: int = 1
-    ) -> Line:
+    async def logged(self, what: str, text: str = "", *, kind: str = "", number: int = 1) -> Line:
         """Wait for the `number`-th line that says `what` and has `text` in it."""
         selector = f'#log li[data-what="{what}"]' + (f'[data-kind="{kind}"]' if kind else "")
         rows = self.page.locator(selector).filter(has_text=text)

@@ -131,6 +131,7 @@ async def test_request_ids(subject: Subject) -> None:
             expected=repr(request_id),
             got=repr(reply.get("requestId")),
         )
+        has_time(reply)
 
 
 @check("Wire contract: envelope")
@@ -144,6 +145,7 @@ async def test_unknown_fields_are_ignored(subject: Subject) -> None:
     reply = await ask(peer, {"type": "echo", "data": 1, "later": {"a": []}, "ts": 0}, "an echo")
 
     require(reply.get("type") == "echo", "an unknown field is refused", got=reply)
+    require("later" not in reply, "an unknown field comes back", got=reply)
 
 
 @check("Wire contract: error codes")

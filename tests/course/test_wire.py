@@ -76,6 +76,13 @@ class End:
                 return got, "RST"
         return got, "FIN"
 
+    async def repeat(self, data: bytes) -> None:
+        """Send the same until the connection breaks."""
+        async with asyncio.timeout(DEADLINE):
+            while True:
+                await self.send(data)
+                await asyncio.sleep(0)
+
     def finish(self) -> None:
         """End this side with a FIN."""
         self.writer.write_eof()
@@ -238,6 +245,19 @@ async def test_a_reset_is_passed_on_as_a_reset(bench: Bench, crashed: Side) -> N
         ending = (await wire.connection(1)).ending(crashed)
         assert ending is not None
         assert (ending.how, ending.by) == ("RST", "peer")
+
+
+async def test_a_write_that_finds_its_peer_gone_resets_the_writer(bench: Bench) -> None:
+    async with Wire("127.0.0.1", bench.port) as wire:
+        client, server = await bench.pair(wire)
+        client.finish()
+        assert await server.rest() == (b"", "FIN")
+
+        client.crash()  # behind its FIN, so that only a write finds out
+        with pytest.raises(ConnectionError):
+            await server.repeat(b"anyone?")
+
+        await (await wire.connection(1)).closed(within=DEADLINE)
 
 
 async def test_a_fast_side_has_to_wait_for_a_slow_one(bench: Bench) -> None:
@@ -540,6 +560,36 @@ async def test_the_cut_comes_exactly_behind_the_nth_frame(
         assert (await one.rest())[1] == how
 
 
+async def test_a_large_frame_passes_whole_before_the_reset(bench: Bench) -> None:
+    async with Wire("127.0.0.1", bench.port, faults="reset after 1 frame from server") as wire:
+        client, server = await bench.websocket(wire)
+        large = build(BINARY, bytes(8 << 20))
+
+        with contextlib.suppress(ConnectionError):
+            await server.send(large + build(TEXT, b"cut off"))
+
+        assert await client.rest() == (large, "RST")
+
+
+async def test_what_is_said_after_a_cut_vanishes_and_no_end_hears_of_the_other(
+    bench: Bench,
+) -> None:
+    async with Wire("127.0.0.1", bench.port) as wire:
+        client, server = await bench.websocket(wire)
+        connection = await wire.connection(1)
+
+        wire.cut()
+        await client.send(texts(1)[0])
+        client.crash()
+        await connection.client_closed(within=DEADLINE)
+        await server.send(texts(1, None)[0])
+        server.finish()
+
+        assert await server.rest() == (b"", "FIN")
+        await connection.closed(within=DEADLINE)
+        assert [e.vanished for e in wire.events if e.kind == "frame"] == [True, True]
+
+
 async def test_the_cut_comes_exactly_behind_the_nth_byte(bench: Bench) -> None:
     async with Wire("127.0.0.1", bench.port, faults="cut after 10 bytes from server") as wire:
         client, server = await bench.pair(wire)
@@ -576,14 +626,14 @@ async def test_a_cut_set_at_the_start_comes_right_behind_the_handshake(bench: Be
 async def test_counting_begins_when_the_fault_is_set(bench: Bench) -> None:
     async with Wire("127.0.0.1", bench.port) as wire:
         client, server = await bench.websocket(wire)
-        frames = texts(4)
+        frames = texts(5)
         await client.send(frames[0] + frames[1])
         await server.exactly(len(frames[0] + frames[1]))
 
-        (await wire.connection(1)).apply("cut after 1 frame from client")
-        await client.send(frames[2] + frames[3])
+        (await wire.connection(1)).apply("cut after 2 frames from client")
+        await client.send(b"".join(frames[2:]))
 
-        assert await server.rest() == (frames[2], "FIN")
+        assert await server.rest() == (frames[2] + frames[3], "FIN")
 
 
 async def test_a_blackhole_may_begin_behind_a_frame(bench: Bench) -> None:
@@ -672,6 +722,19 @@ async def test_a_refused_connection_ends_at_once(bench: Bench, fault: str, how: 
 
         assert await server.exactly(5) == b"hello"
         assert [c.refused for c in wire.connections] == [True, False]
+
+
+async def test_a_refusal_to_connect_can_be_healed(bench: Bench) -> None:
+    async with Wire("127.0.0.1", bench.port, faults="refuse connect") as wire:
+        with pytest.raises(ConnectionRefusedError):
+            await bench.client(wire)
+
+        wire.heal()
+        await bench.pair(wire)
+        wire.apply("refuse connect")
+
+        with pytest.raises(ConnectionRefusedError):
+            await bench.client(wire)
 
 
 async def test_a_wire_that_stops_accepting_refuses_and_keeps_its_port(bench: Bench) -> None:

@@ -6,9 +6,11 @@ Peers write it down; a failure shows it. It also owns the peers, so that none ou
 from __future__ import annotations
 
 import asyncio
+import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
+from itertools import groupby
 
 
 @dataclass(frozen=True)
@@ -43,3 +45,16 @@ class Exchange:
         """Let go of every peer, all at once: two hundred of them must not take a minute."""
         closers, self.closers = self.closers, []
         await asyncio.gather(*(close() for close in closers))
+
+
+def folded(events: Iterable[Event]) -> list[tuple[Event, int]]:
+    """The events with repetitions in one: the first of each run of equals, and how many there were.
+
+    Two messages that differ only in their time (milliseconds since 1970) count as equal.
+    """
+
+    def alike(event: Event) -> tuple[str, str, str]:
+        return event.peer, event.arrow, re.sub(r"\d{13}", "…", event.text)
+
+    runs = (list(run) for _, run in groupby(events, key=alike))
+    return [(run[0], len(run)) for run in runs]

@@ -1,0 +1,50 @@
+"""The lessons' site as its readers get it: built strictly, and served from loopback."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import functools
+import os
+import threading
+from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from course import site
+
+
+def build_once(temporary: Path) -> Path:
+    """Build both languages, once for a whole test run, and return the folder. Raises BuildError.
+
+    temporary  this process's own folder for the run (pytest's base folder). The workers of
+               pytest-xdist have theirs side by side, so what they share lies one level up. They
+               must not build at the same time: every build writes into the pages' sources first.
+    """
+    shared = temporary.parent if "PYTEST_XDIST_WORKER" in os.environ else temporary
+    target, done = shared / "site", shared / "site.built"
+    with (shared / "site.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            site.build(target)
+            done.touch()
+    return target
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, *arguments: object) -> None:
+        """Say nothing of each request."""
+
+
+@contextlib.contextmanager
+def serving(folder: Path) -> Iterator[str]:
+    """Serve `folder` on a free loopback port; yields its address, with a slash at the end."""
+    handler = functools.partial(QuietHandler, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/"
+        finally:
+            server.shutdown()
+            thread.join()

@@ -1,0 +1,136 @@
+"""One browser for all tests here, a new visitor for each, and nobody may complain unnoticed."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+from playwright.async_api import Browser, Page, ViewportSize, expect
+
+from tests.browser import built_site
+from tests.browser.browsing import PATIENCE_MS, WIDE, Watch, chromium, new_context
+from tests.browser.chapter_page import ChapterPage, Server, running
+
+expect.set_options(timeout=PATIENCE_MS)
+
+
+class NewPage(Protocol):
+    """Opens an empty page in a new, watched context."""
+
+    async def __call__(
+        self, *, viewport: ViewportSize = WIDE, dark: bool = False, locale: str = "en-US"
+    ) -> Page: ...
+
+
+class OpenChapter(Protocol):
+    """Opens a chapter's page and waits until it is connected."""
+
+    async def __call__(
+        self,
+        server: Server,
+        language: str = "en",
+        *,
+        viewport: ViewportSize = WIDE,
+        dark: bool = False,
+    ) -> ChapterPage: ...
+
+
+@pytest.fixture(scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    async with chromium() as started:
+        yield started
+
+
+@pytest.fixture
+def watch() -> Watch:
+    """Tell it what the test provokes; anything else in the console or the network is a failure."""
+    return Watch()
+
+
+@pytest.fixture
+async def new_page(browser: Browser, watch: Watch) -> AsyncIterator[NewPage]:
+    async with contextlib.AsyncExitStack() as contexts:
+
+        async def open_page(
+            *, viewport: ViewportSize = WIDE, dark: bool = False, locale: str = "en-US"
+        ) -> Page:
+            context = await new_context(browser, viewport=viewport, dark=dark, locale=locale)
+            contexts.push_async_callback(context.close)
+            watch.over(context)
+            return await context.new_page()
+
+        yield open_page
+        problems = watch.problems()  # now: a closing context fails what is still under way
+    if problems:
+        pytest.fail("the pages did what nobody expected:\n" + "\n".join(problems), pytrace=False)
+
+
+@pytest.fixture
+def open_chapter(new_page: NewPage) -> OpenChapter:
+    async def open_and_wait(
+        server: Server,
+        language: str = "en",
+        *,
+        viewport: ViewportSize = WIDE,
+        dark: bool = False,
+    ) -> ChapterPage:
+        page = await new_page(viewport=viewport, dark=dark)
+        await page.goto(f"{server.page}?lang={language}")
+        await page.locator("#state[data-state=OPEN]").wait_for()
+        return ChapterPage(page)
+
+    return open_and_wait
+
+
+@pytest.fixture(scope="session")
+async def servers() -> AsyncIterator[Callable[[int], Awaitable[Server]]]:
+    """One server for each chapter, with its default settings, for tests that do it no harm."""
+    started: dict[int, Server] = {}
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def server(number: int) -> Server:
+            if number not in started:
+                started[number] = await stack.enter_async_context(running(number))
+            return started[number]
+
+        yield server
+        for one in started.values():
+            assert one.process.alive, f"chapter {one.number} died: {await one.process.epitaph()}"
+
+
+@pytest.fixture
+async def chapter_1(servers: Callable[[int], Awaitable[Server]]) -> Server:
+    return await servers(1)
+
+
+@pytest.fixture
+async def chapter_2(servers: Callable[[int], Awaitable[Server]]) -> Server:
+    return await servers(2)
+
+
+@pytest.fixture
+async def chapter_3(servers: Callable[[int], Awaitable[Server]]) -> Server:
+    return await servers(3)
+
+
+@pytest.fixture(params=[1, 2, 3], ids=lambda number: f"chapter {number}")
+async def each_chapter(
+    request: pytest.FixtureRequest, servers: Callable[[int], Awaitable[Server]]
+) -> Server:
+    return await servers(request.param)
+
+
+@pytest.fixture(scope="session")
+def site_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Both languages of the lessons, built strictly."""
+    return built_site.build_once(tmp_path_factory.getbasetemp())
+
+
+@pytest.fixture(scope="session")
+def site(site_folder: Path) -> Iterator[str]:
+    """The address of the lessons."""
+    with built_site.serving(site_folder) as address:
+        yield address

@@ -1,0 +1,108 @@
+"""The watch over the pages: what it does not see, no other test here would notice."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.async_api import Browser
+
+from tests.browser.browsing import Watch, new_context, outside, overflow
+from tests.browser.chapter_page import Server
+from tests.browser.conftest import NewPage
+
+pytestmark = pytest.mark.xdist_group("browser")
+
+ELSEWHERE = "http://elsewhere.invalid/picture.png"
+TROUBLE = {
+    "an error in the console": "<script>console.error('oh no')</script>",
+    "a warning in the console": "<script>console.warn('oh no')</script>",
+    "an uncaught exception": "<script>throw new Error('oh no')</script>",
+    "a promise nobody caught": "<script>Promise.reject(new Error('oh no'))</script>",
+}
+
+
+@pytest.mark.parametrize("trouble", TROUBLE)
+async def test_a_page_in_trouble_is_reported(trouble: str, browser: Browser) -> None:
+    watch = Watch()
+    async with await new_context(browser) as context:
+        watch.over(context)
+        page = await context.new_page()
+        await page.set_content(TROUBLE[trouble])
+        await page.evaluate("() => new Promise(setTimeout)")  # a rejection is told a turn later
+
+    assert len(watch.problems()) == 1
+    assert "oh no" in watch.problems()[0]
+
+
+async def test_a_request_to_elsewhere_is_reported_and_cannot_succeed(browser: Browser) -> None:
+    watch = Watch()
+    async with await new_context(browser) as context:
+        watch.over(context)
+        page = await context.new_page()
+        async with page.expect_event("requestfailed"):
+            await page.set_content(f'<img src="{ELSEWHERE}">')
+        async with page.expect_event("websocket"):
+            await page.evaluate("() => { new WebSocket('ws://elsewhere.invalid/ws'); }")
+
+    elsewhere = [problem for problem in watch.problems() if problem.startswith("asked elsewhere")]
+    assert elsewhere == [
+        f"asked elsewhere: {ELSEWHERE}",
+        "asked elsewhere: ws://elsewhere.invalid/ws",
+    ]
+    assert any(problem.startswith(f"request failed: {ELSEWHERE}") for problem in watch.problems())
+
+
+async def test_a_request_that_a_worker_makes_is_reported(
+    browser: Browser, chapter_1: Server
+) -> None:
+    watch = Watch()
+    async with await new_context(browser) as context:
+        watch.over(context)
+        page = await context.new_page()
+        await page.goto(chapter_1.page)
+        async with page.expect_event("requestfailed"):
+            await page.evaluate(
+                """(address) => { new Worker(URL.createObjectURL(
+                     new Blob([`fetch("${address}")`], { type: "text/javascript" }))); }""",
+                ELSEWHERE,
+            )
+
+    assert f"asked elsewhere: {ELSEWHERE}" in watch.problems()
+
+
+async def test_what_was_expected_has_to_come(browser: Browser) -> None:
+    watch = Watch()
+    watch.expect("the right trouble")
+    async with await new_context(browser) as context:
+        watch.over(context)
+        page = await context.new_page()
+        await page.set_content("<script>console.error('the wrong trouble')</script>")
+
+    assert len(watch.problems()) == 2
+    watch.complaints[0] = "the right trouble"
+    assert watch.problems() == []
+
+
+@pytest.mark.parametrize(
+    ("address", "left"),
+    [
+        ("http://127.0.0.1:8080/", False),
+        ("ws://localhost:8080/ws", False),
+        ("data:text/plain,hello", False),
+        ("blob:http://127.0.0.1:8080/1234", False),
+        ("https://127.0.0.1.example.com/", True),
+        ("https://unpkg.com/mermaid@11/dist/mermaid.min.js", True),
+        ("ws://192.0.2.1/ws", True),
+    ],
+)
+def test_an_address_is_here_or_elsewhere(address: str, left: bool) -> None:
+    assert outside(address) == left
+
+
+async def test_a_page_that_is_too_wide_is_found(new_page: NewPage) -> None:
+    page = await new_page()
+
+    await page.set_content("<p>narrow</p>")
+    assert await overflow(page) == ""
+
+    await page.set_content('<p id="plank" style="width: 200vw">wide</p>')
+    assert "plank" in await overflow(page)

@@ -1,0 +1,146 @@
+"""The manifest is held to the tree: what course.toml says is what is there."""
+
+import ast
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from course import catalogue, diff
+from course.manifest import (
+    LANGUAGES,
+    ROOT,
+    Chapter,
+    ManifestError,
+    NoSuchChapter,
+    load,
+    parse,
+)
+
+CHAPTERS = load().chapters
+TAUGHT = {"aiohttp", "websockets"}  # the packages that chapters teach so far
+LONGEST = 130  # lines of a Python file that a learner reads
+SEED_LINES = range(1, 826)
+
+
+def chapter_files() -> list[Path]:
+    return sorted(path for chapter in CHAPTERS for path in chapter.folder.rglob("*.py"))
+
+
+def test_the_folders_are_the_chapters() -> None:
+    folders = {path.name for path in (ROOT / "chapters").iterdir() if path.is_dir()}
+
+    assert folders - {".mypy_cache", "__pycache__"} == {chapter.slug for chapter in CHAPTERS}
+
+
+def test_numbers_count_up_and_the_plan_goes_on_from_there() -> None:
+    course = load()
+    numbers = [chapter.number for chapter in course.chapters] + [p.number for p in course.planned]
+
+    assert numbers == list(range(1, 15))
+
+
+def test_every_check_module_is_added_by_one_chapter() -> None:
+    added = [name for chapter in CHAPTERS for name in chapter.adds]
+
+    assert sorted(added) == sorted(catalogue.modules())
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.slug)
+def test_carried_files_are_the_bases_byte_for_byte(chapter: Chapter) -> None:
+    base = load().base(chapter)
+    names = set(diff.files(chapter.folder)) & set(diff.files(base.folder) if base else [])
+    same = {
+        name
+        for name in names
+        if base and (chapter.folder / name).read_bytes() == (base.folder / name).read_bytes()
+    }
+
+    assert same == set(chapter.carries)
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.slug)
+def test_each_chapter_has_what_a_chapter_has(chapter: Chapter) -> None:
+    for name in ("server.py", "client.py", "index.html", "settings.py", "transcript.txt"):
+        assert (chapter.folder / name).exists(), name
+    for language in LANGUAGES:
+        assert (ROOT / "site" / language / "chapters" / f"{chapter.slug}.md").exists()
+        assert all(language in text for text in chapter.suggestions)
+
+
+@pytest.mark.parametrize("path", chapter_files(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_chapter_file_is_short_says_what_it_is_and_stays_in_its_folder(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    tree = ast.parse(text)
+    home = path.parent if path.parent.name != "start" else path.parent.parent
+    siblings = {other.stem for other in home.glob("*.py")}
+
+    imported = {name.partition(".")[0] for name in imports(tree)}
+
+    assert imported <= set(sys.stdlib_module_names) | TAUGHT | siblings
+    assert ast.get_docstring(tree)
+    assert len(text.splitlines()) <= LONGEST
+
+
+def imports(tree: ast.Module) -> set[str]:
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add(("." * node.level) + (node.module or ""))
+    return names
+
+
+def test_no_check_and_no_tool_imports_a_chapter() -> None:
+    modules = {path.stem for path in chapter_files()}
+    for folder in ("tests/checks", "tests/harness", "course"):
+        for path in (ROOT / folder).glob("*.py"):
+            imported = imports(ast.parse(path.read_text(encoding="utf-8")))
+            roots = {name.partition(".")[0] for name in imported}
+            assert not roots & (modules | {"chapters"}), path
+            if folder == "course":
+                assert "tests" not in roots, path
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_readme_lists_every_chapter(language: str) -> None:
+    readme = ROOT / ("README.md" if language == "en" else "README.zh.md")
+    rows = re.findall(r"^\| (\d+) \| ([^|]+) \|", readme.read_text(encoding="utf-8"), re.MULTILINE)
+
+    assert [(int(number), title.strip()) for number, title in rows] == [
+        (chapter.number, chapter.title[language]) for chapter in CHAPTERS
+    ]
+
+
+def test_the_lines_of_the_source_are_lines_of_the_source() -> None:
+    for chapter in CHAPTERS:
+        for span in chapter.seed:
+            numbers = [int(number) for number in re.findall(r"\d+", span)]
+            assert all(number in SEED_LINES for number in numbers)
+            assert re.fullmatch(r"L\d+(-L\d+)?", span), span
+
+
+def test_a_chapter_that_is_planned_is_told_from_one_that_never_was() -> None:
+    with pytest.raises(NoSuchChapter, match="planned"):
+        load().chapter(14)
+    with pytest.raises(NoSuchChapter, match="no chapter 99"):
+        load().chapter(99)
+
+
+@pytest.mark.parametrize(
+    ("find", "to", "message"),
+    [
+        ("builds_on = 1", "builds_on = 3", "does not come before"),
+        ('slug = "02-echo"', 'slug = "echo"', "begin with the number"),
+        ("minutes = 40\n", "", "lacks the field 'minutes'"),
+        ('title = { en = "HTTP', 'title = { fr = "HTTP', "title is needed"),
+    ],
+)
+def test_a_manifest_that_cannot_be_says_where(find: str, to: str, message: str) -> None:
+    text = (ROOT / "course.toml").read_text(encoding="utf-8")
+    assert text.count(find) == 1
+
+    with pytest.raises(ManifestError, match=message):
+        parse(text.replace(find, to))

@@ -1,0 +1,241 @@
+"""The sequence diagram of one exchange: inline SVG, drawn without a script.
+
+Time runs down. The clients stand on the left and the server on the right, so what goes to the server
+points right. Places across are percentages and places down are pixels: the picture takes the width it
+is given, and its text keeps its size.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from tests.harness.exchange import Event, Exchange, folded
+from tests.harness.markup import line
+
+FIRST, LAST = 3, 20  # events that are shown of a long exchange
+MOST_CLIENTS = 4  # with a line of their own; more of them share one
+TIME, CLIENT, NEXT, SERVER = 0.0, 13.0, 12.0, 93.0  # per cent across
+HEAD = 34  # pixels down to the first row
+SHORT, TALL = 30, 42  # pixels of a row without and with a payload
+LONGEST_LABEL = 160  # characters; what does not fit the width fades out
+LONG_LABEL = 30  # characters from which on a label may not fit a telephone
+
+# `text 5 bytes FIN` and what it holds, as course/frames.py describes a frame.
+FRAME = re.compile(
+    r"(?P<what>(?:text|binary|continuation|ping|pong|opcode 0x[0-9a-f]+) \d+ bytes?"
+    r"(?: (?:no FIN|FIN|RSV\d|masked|deflate of \d+ bytes|deflate"
+    r"|\(a (?:server|client) must (?:not )?mask\)))*"
+    r"|close (?:\d+ bytes?|\d+) \([^)]*\))(?: (?P<held>.*))?",
+    re.DOTALL,
+)
+CONTROL = re.compile(r"(ping|pong|close) ")
+LOST = ("reset", "gone", "vanish")  # words of a connection that did not end well
+DIAMOND = '<path class="mark" d="M0-4 4 0 0 4-4 0z"/>'
+CROSS = '<path class="cross" d="M-5-5 5 5M5-5-5 5"/>'
+BAR = '<path class="bar" d="M-7 0H7"/>'
+
+
+def kind(event: Event, closed: bool) -> str:
+    """What an event is drawn as: to-server, to-client, control, or problem.
+
+    closed  whether a close frame came to this peer before: an end without one is unclean
+    """
+    if event.arrow == "·":
+        unclean = not closed and "the server ended" in event.text
+        by_us = event.text.startswith("the client")
+        lost = any(word in event.text for word in LOST)
+        return "problem" if unclean or (lost and not by_us) else "control"
+    if event.arrow == "←" and (
+        event.text.startswith("bad frame") or "must not mask)" in _split(event.text)[0]
+    ):
+        return "problem"
+    if CONTROL.match(event.text):
+        return "control"
+    return "to-server" if event.arrow == "→" else "to-client"
+
+
+def rows(exchange: Exchange) -> list[tuple[Event, int, str]]:
+    """The events, repetitions in one: (event, how often, what it is drawn as)."""
+    closed: set[str] = set()
+    found = []
+    for event, times in folded(exchange.events):
+        found.append((event, times, kind(event, event.peer in closed)))
+        if event.arrow == "←" and event.text.startswith("close "):
+            closed.add(event.peer)
+    return found
+
+
+def ended(event: Event) -> bool:
+    """Whether this is the end of a peer's connection."""
+    return event.arrow == "·" and bool(re.search(r"ended the conn|reset|resets", event.text))
+
+
+def is_client(peer: str, events: Iterable[Event]) -> bool:
+    """Whether a name stands for a connection, and not for what happened beside one."""
+    return peer.startswith("client") or any(e.peer == peer and e.arrow != "·" for e in events)
+
+
+def _split(text: str) -> tuple[str, str]:
+    """A frame and what it holds; of anything else, all of it and nothing."""
+    match = FRAME.fullmatch(text)
+    return (match["what"], match["held"] or "") if match else (text, "")
+
+
+class Diagram:
+    """One picture in the making: `y` is how far down it has come."""
+
+    def __init__(self, exchange: Exchange, number: str) -> None:
+        self.number = number  # keeps its ids apart from those of others
+        self.rows = rows(exchange)
+        self.hidden = self.rows[FIRST:-LAST] if len(self.rows) > FIRST + LAST else []
+        if self.hidden:
+            self.rows = self.rows[:FIRST] + self.rows[-LAST:]
+        self.death = (exchange.death or "").partition(";")[0]
+        names = dict.fromkeys(event.peer for event, _, _ in self.rows)
+        self.clients = [name for name in names if is_client(name, exchange.events)]
+        self.crowd = len(self.clients) > MOST_CLIENTS
+        self.y = HEAD
+        self.ends: dict[float, int] = {}  # where a lifeline stands → where it ends
+        self.parts: list[str] = []
+
+    def draw(self, title: str, summary: str) -> str:
+        """The whole SVG."""
+        number = self.number
+        for index, (event, times, what) in enumerate(self.rows):
+            if self.hidden and index == FIRST:
+                self._gap()
+            self._row(event, times, what)
+        if self.death:
+            self._death()
+        height = self.y + 8
+        return "".join(
+            [
+                f'<svg class="sequence" role="img" aria-labelledby="t{number} d{number}" '
+                f'width="100%" height="{height}">'
+                f'<title id="t{number}">{line(title)}</title>'
+                f'<desc id="d{number}">{line(summary)}</desc>'
+                f'<linearGradient id="f{number}"><stop class="clear" offset="0"/>'
+                f'<stop class="full" offset=".7"/></linearGradient>',
+                *self._lifelines(height),
+                *self.parts,
+                "</svg>\n",
+            ]
+        )
+
+    def _x(self, peer: str) -> float:
+        """Where a peer's lifeline stands, in per cent."""
+        return CLIENT if self.crowd else CLIENT + NEXT * self.clients.index(peer)
+
+    def _lifelines(self, height: int) -> list[str]:
+        places = [(self._x(name), name) for name in self.clients]
+        if self.crowd:
+            places = [(CLIENT, "clients")]
+        out = [f'<text class="time" x="{TIME}%" y="16">s</text>']
+        for x, name in [*places, (SERVER, "server")]:
+            who = name if name == "server" else "client"
+            prefix, dash, rest = name.partition("-")
+            if dash and len(places) > 1:  # on a narrow page, the number alone
+                name = f'<tspan class="wide">{line(prefix)}-</tspan>{line(rest)}'
+            end = self.ends.get(x, height)
+            out.append(
+                f'<text class="name {who}" x="{x}%" y="16">{name}</text>'
+                f'<line class="life" x1="{x}%" x2="{x}%" y1="{HEAD - 10}" y2="{end}"/>'
+            )
+        return out
+
+    def _row(self, event: Event, times: int, what: str) -> None:
+        label, held = _split(event.text)
+        if self.crowd and event.peer in self.clients:
+            label = f"{event.peer}  {label}"
+        repeated = f' <tspan class="times">× {times:,}</tspan>' if times > 1 else ""
+        self.parts.append(
+            f'<g class="{what}"><title>{event.at:.3f} s  {line(event.peer)} {event.arrow} '
+            f"{line(event.text)}</title>"
+            f'<text class="time" x="{TIME}%" y="{self.y + 18}">{event.at:.3f}</text>'
+        )
+        if event.peer not in self.clients:
+            self._aside(event, repeated)
+        elif event.arrow == "·":
+            self._note(event, label, repeated, CROSS if what == "problem" else BAR)
+        else:
+            self._arrow(event, label, held, repeated)
+        self.parts.append("</g>\n")
+
+    def _arrow(self, event: Event, label: str, held: str, repeated: str) -> None:
+        """A line from lifeline to lifeline, what it is above it, what it holds below."""
+        x, y = self._x(event.peer), self.y + 20
+        height = TALL if held else SHORT
+        self._text(x, label, held, repeated, height)
+        tip, start, head = (SERVER, x, "M-9-4.5 0 0-9 4.5z")
+        if event.arrow == "←":
+            tip, start, head = (x, SERVER, "M9-4.5 0 0 9 4.5z")
+        self.parts.append(
+            f'<line class="way" x1="{start}%" x2="{tip}%" y1="{y}" y2="{y}"/>'
+            + _at(tip, y, f'<path class="head" d="{head}"/>')
+        )
+        self.y += height
+
+    def _text(self, x: float, label: str, held: str, repeated: str, height: int) -> None:
+        """Label and payload between two lifelines; what is too long fades out."""
+        shown = (label[:LONGEST_LABEL], held[:LONGEST_LABEL])
+        below = f'<text class="held" x="12" y="34">{line(shown[1])}</text>' if held else ""
+        fade = ""
+        if max(len(part) for part in shown) > LONG_LABEL:
+            fade = f'<rect fill="url(#f{self.number})" x="88%" width="12%" height="{height}"/>'
+        self.parts.append(
+            f'<svg x="{x}%" y="{self.y}" width="{SERVER - x - 0.2:g}%" height="{height}">'
+            f'<text class="label" x="12" y="14">{line(shown[0])}{repeated}</text>{below}{fade}</svg>'
+        )
+
+    def _note(self, event: Event, label: str, repeated: str, end: str) -> None:
+        """What happened to a connection, at its lifeline; `end` is the sign of its end."""
+        x, y = self._x(event.peer), self.y + 14
+        if ended(event) and not self.crowd:
+            self.ends[x] = y
+        self._text(x, label, "", repeated, SHORT)
+        self.parts.append(_at(x, y, end if ended(event) else DIAMOND))
+        self.y += SHORT - 4
+
+    def _aside(self, event: Event, repeated: str) -> None:
+        """What the program printed stands at the server; what befell the line, across."""
+        y = self.y + 14
+        words = f"{event.peer}: {event.text}"
+        shown = line(words[:LONGEST_LABEL])
+        if event.peer == "wire":
+            self.parts.append(
+                f'<line class="across" x1="{CLIENT - 4}%" x2="{SERVER + 4}%" y1="{y + 8}" '
+                f'y2="{y + 8}"/>'
+            )
+        self.parts.append(
+            f'<svg x="{CLIENT}%" y="{self.y}" width="{SERVER - CLIENT}%" height="{SHORT}">'
+            f'<text class="label" x="12" y="18">{shown}{repeated}</text></svg>'
+        )
+        self.y += SHORT
+
+    def _gap(self) -> None:
+        """Where events are left out the picture is torn."""
+        count = sum(times for _, times, _ in self.hidden)
+        top, middle = self.y + 4, (CLIENT + SERVER) / 2
+        self.parts.append(
+            f'<rect class="torn" x="0" y="{top}" width="100%" height="30"/>'
+            f'<line class="tear" x1="0" x2="100%" y1="{top}" y2="{top}"/>'
+            f'<line class="tear" x1="0" x2="100%" y1="{top + 30}" y2="{top + 30}"/>'
+            f'<text class="more" x="{middle}%" y="{top + 20}">… {count:,} more</text>\n'
+        )
+        self.y += 40
+
+    def _death(self) -> None:
+        """The end of the server's lifeline, when its process ended during the check."""
+        y = self.y + 14
+        self.ends[SERVER] = y
+        self.parts.append(
+            f'<g class="problem"><text class="death" x="{SERVER}%" dx="-14" y="{y + 4}">'
+            f"{line(self.death)}</text>{_at(SERVER, y, CROSS)}</g>\n"
+        )
+        self.y += SHORT
+
+
+def _at(x: float, y: int, shape: str) -> str:
+    """A shape around the origin, moved to a place."""
+    return f'<svg class="at" x="{x}%" y="{y}">{shape}</svg>'
