@@ -32,5 +32,5 @@ record-%:
 requirements:
 	cd requirements && for group in learner test docs; do \
 	  uv pip compile --quiet --upgrade --universal --generate-hashes --no-header \
-	    --python-version 3.11 $$([ $$group = learner ] || echo -c learner.txt) \
+	    --python-version 3.11 $$([ $$group = learner ] || echo -c learner.txt -c test.txt) \
 	    $$group.in -o $$group.txt || exit 1; done

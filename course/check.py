@@ -12,6 +12,7 @@ import asyncio
 import json
 import os
 import shlex
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -33,7 +34,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--url", default=env("URL"), help="the address of a running program")
     parser.add_argument("--folder", type=Path, help="a folder with a server.py of its own")
     parser.add_argument("--solution", action="store_true", help="grade the course's own chapter")
-    parser.add_argument("--only", default=env("ONLY"), help="one module or check: echo, echo::text")
+    parser.add_argument("--only", default=env("ONLY"), help="some of them: echo,framing::bad_utf8")
     parser.add_argument("--json", default=env("JSON"), type=Path, help="write the results here")
     parser.add_argument("--html", default=env("HTML"), type=Path, help="write a report here")
 
@@ -49,13 +50,13 @@ def main(options: argparse.Namespace) -> int:
             **subject,
             "chapter": chapter.number,
             "lesson": f"chapters/{chapter.slug}/",
-            "only": choose_only(options.only, names),
+            "asked": choose_only(options.only, names),
             "results": str(results_file),
             "html": str(options.html) if options.html else None,
         }
-        code = run_pytest(task, names, Path(folder))
+        run_pytest(task, names, Path(folder))
         if not results_file.exists():
-            return code or 2
+            return 2
         results: dict[str, Any] = json.loads(results_file.read_text(encoding="utf-8"))
     if options.json:
         text = json.dumps(results, indent=2, ensure_ascii=False) + "\n"
@@ -127,48 +128,54 @@ def reachable(url: str) -> str:
     return url
 
 
-def choose_only(only: str | None, names: tuple[str, ...]) -> str | None:
-    """The part that was asked for, if there is such a part."""
-    if not only:
-        return None
-    module, _, name = only.partition("::")
+def choose_only(only: str | None, names: tuple[str, ...]) -> list[str]:
+    """The ids of the checks that are asked: all of the chapter's, or those of `module,module::name`."""
     known = catalogue.modules()
-    if module not in names:
-        console.stop(f"ONLY={only}: this chapter's modules are {', '.join(names)}")
-    if name and name not in [check.name for check in known[module].checks]:
-        console.stop(f"ONLY={only}: there is no such check in {module}")
-    return only
+    chosen = []
+    for part in only.split(",") if only else names:
+        module, _, name = part.strip().partition("::")
+        if module not in names:
+            console.stop(f"ONLY={only}: this chapter's modules are {', '.join(names)}")
+        ids = [check.id for check in known[module].checks if name in ("", check.name)]
+        if not ids:
+            console.stop(f"ONLY={only}: there is no check {name} in {module}")
+        chosen += ids
+    return chosen
 
 
-def run_pytest(task: dict[str, Any], names: tuple[str, ...], folder: Path) -> int:
-    """Run the check modules in this process, under the harness's own reporter."""
+def run_pytest(task: dict[str, Any], names: tuple[str, ...], folder: Path) -> None:
+    """Run the check modules in this process, under the harness's own reporter.
+
+    The results are in the file that the task names; if something kept it from the end, there is
+    none.
+    """
     import pytest  # the other commands do without it
 
     task_file = folder / "task.json"
     task_file.write_text(json.dumps(task), encoding="utf-8")
     known = catalogue.modules()
-    if task["only"]:
-        names = (task["only"].partition("::")[0],)
+    asked = {check_id.partition("::")[0] for check_id in task["asked"]}
     # Only what the harness needs: whatever else is installed or configured must not change a grade.
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     os.environ.pop("PYTEST_ADDOPTS", None)
     sys.path.insert(0, str(ROOT))
-    return int(
-        pytest.main(
-            [
-                *("-p", "pytest_asyncio.plugin", "-p", "tests.harness.plugin"),
-                *("-p", "no:terminal", "-p", "no:cacheprovider", "-p", "no:logging", "-s"),
-                *("--rootdir", str(ROOT), "-c", str(ROOT / "tests" / "checks" / "pytest.ini")),
-                *("--grade", str(task_file)),
-                *(str(known[name].path) for name in names),
-            ]
-        )
+    # Ended from outside, the grader still ends the program that it has started.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    pytest.main(
+        [
+            *("-p", "pytest_asyncio.plugin", "-p", "tests.harness.plugin"),
+            *("-p", "no:terminal", "-p", "no:cacheprovider", "-p", "no:logging", "-s"),
+            *("--rootdir", str(ROOT), "-c", str(ROOT / "tests" / "checks" / "pytest.ini")),
+            *("--grade", str(task_file)),
+            *(str(known[name].path) for name in names if name in asked),
+        ]
     )
 
 
 def write_report(path: Path, text: str) -> None:
     try:
-        path.write_text(text, encoding="utf-8")
+        # Half a character that a program sent has no UTF-8; as an escape it stays valid JSON.
+        path.write_text(text, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         console.stop(f"cannot write {path}: {error.strerror}")
 

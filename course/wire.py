@@ -783,7 +783,7 @@ class Connection(_Breakable):
         while lane.blackholed and target.ending is None:
             await self._bell.wait()
         assert source.ending is not None
-        if lane.blackholed or self._severed or source.ending.by == "wire":
+        if self._severed or source.ending.by == "wire":
             return
         if source.ending.how == "RST":
             target.reset()

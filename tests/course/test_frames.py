@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 
 import pytest
 from websockets.extensions.permessage_deflate import PerMessageDeflate
@@ -304,6 +305,19 @@ def test_a_bomb_is_not_inflated_beyond_the_limit() -> None:
 
     assert frame.compressed
     assert frame.inflated is None
+
+
+def test_behind_a_compressed_frame_over_the_limit_nothing_is_guessed() -> None:
+    noise = random.Random(1).randbytes(1000)
+    raw, inflate = deflated(noise, b"independent")
+
+    items = read(b"".join(raw), inflate=inflate, limit=100)
+
+    for item, length in zip(items, map(len, raw), strict=True):
+        assert isinstance(item, frames.Frame)
+        assert item.compressed
+        assert item.inflated is None
+        assert item.size == length
 
 
 # HTTP before frames

@@ -40,7 +40,7 @@ from course.frames import (
 )
 from course.wire import Event, Fault, FaultError, Side, Wire, parse_faults, show
 
-DEADLINE = 5.0  # seconds for what comes at once, on a busy machine
+DEADLINE = 20.0  # seconds for what comes at once, on a busy machine
 MASK = bytes.fromhex("37fa213d")
 ANSWER = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
 
@@ -216,7 +216,7 @@ async def test_ten_thousand_messages_pass_in_order(echo: int) -> None:
                 await client.send(str(number))
 
         tasks.create_task(speak())
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             assert [await client.recv() for _ in range(10_000)] == [*map(str, range(10_000))]
 
 
@@ -317,7 +317,7 @@ async def test_two_hundred_connections_pass_at_once(echo: int) -> None:
                 await client.send(str(number))
                 assert await client.recv() == str(number)
 
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await asyncio.gather(*map(talk, range(200)))
 
         assert wire.accepted == 200
@@ -422,7 +422,9 @@ async def test_in_a_blackhole_no_end_learns_that_the_other_is_gone(
         one.finish() if how == "FIN" else one.crash()
         ending = await connection.until(lambda c: c.ending(gone), within=DEADLINE)
         await other.send(build(TEXT, b"are you there?"))
-        await connection.until(lambda c: c.count("client") + c.count("server") == 2)
+        await connection.until(
+            lambda c: c.count("client") + c.count("server") == 2, within=DEADLINE
+        )
 
         assert str(ending) == how
         assert not hearing.done(), "the end came through the blackhole"
@@ -473,7 +475,7 @@ async def test_a_blackhole_also_frees_who_waits_for_a_peer_that_does_not_read(be
         await asyncio.wait({flood}, timeout=0.2)
 
         wire.blackhole()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await flood
         server.finish()
 
@@ -488,7 +490,7 @@ async def test_a_healed_wire_carries_new_frames(bench: Bench) -> None:
 
         wire.blackhole()
         await client.send(lost)
-        await connection.until(lambda c: c.count("client") == 1)
+        await connection.until(lambda c: c.count("client") == 1, within=DEADLINE)
         wire.heal()
         await client.send(found)
 
@@ -533,7 +535,7 @@ async def test_a_reset_may_reach_one_end_only(bench: Bench) -> None:
 
         assert await client.rest() == (b"", "RST")
         await server.send(build(TEXT, b"anyone?"))
-        await connection.until(lambda c: c.count("server") == 1)
+        await connection.until(lambda c: c.count("server") == 1, within=DEADLINE)
         assert not hearing.done()
         server.crash()
         await connection.closed(within=DEADLINE)
@@ -1222,7 +1224,7 @@ class Screen:
 
     async def until(self, pattern: str) -> re.Match[str]:
         """Wait for text that matches, behind what was waited for before."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not (match := re.compile(pattern).search(self.text, self._seen)):
                 self._changed.clear()
                 await self._changed.wait()

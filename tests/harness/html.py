@@ -14,7 +14,7 @@ from typing import Any
 from course.manifest import ROOT, load
 from tests.harness import markup, sequence
 from tests.harness.exchange import Exchange, folded
-from tests.harness.report import Result, by_hand
+from tests.harness.report import Result, address, by_hand
 
 STYLE = Path(__file__).with_name("html.css")
 MARK = ROOT / "site" / "assets" / "mark.svg"
@@ -70,7 +70,8 @@ def score(results: list[Result]) -> str:
 def sum_up(failed: list[Result]) -> str:
     """How many failed; that the server died is another thing than a wrong answer."""
     died = sum(result.exchange.death is not None for result in failed)
-    return f"{len(failed)} failed" + (f"; the server died in {died} of them" if died else "")
+    where = "all" if died == len(failed) > 1 else f"{died}"
+    return f"{len(failed)} failed" + (f"; the server died in {where} of them" if died else "")
 
 
 # The top of the page
@@ -132,10 +133,10 @@ def card(task: dict[str, Any], result: Result) -> str:
     if result.outcome == "not asked":
         body = f"<p>Not asked: {markup.line(result.what)}.</p>\n"
     return (
-        f'<details class="check {outcome(result)}"{opened}><summary>'
+        f'<details class="check {outcome(result)}"{opened}><summary><span>'
         f'<span class="sign">{SIGNS[result.outcome]} {result.outcome}{died}</span> '
         f"<strong>{code(result.check.behaviour)}</strong> "
-        f"<code>{markup.line(result.check.id)}</code></summary>\n"
+        f"<code>{markup.line(result.check.id)}</code></span></summary>\n"
         f'<div class="body" id="{anchor(result)}">\n{body}{figure(result)}'
         f"{advice(task, result)}</div></details>\n"
     )
@@ -211,7 +212,7 @@ def advice(task: dict[str, Any], result: Result) -> str:
         markup.line(result.check.source),
     )  # fmt: skip
     if result.outcome == "failed":
-        command = by_hand(result.exchange)
+        command = by_hand(result.exchange, address(task))
         if command:
             typed = markup.lines("\n".join(command), longest=4000)
             parts.append(f'<h3>By hand</h3>\n<pre tabindex="0">{typed}</pre>\n')

@@ -1,7 +1,8 @@
 """Text of the program under check, made harmless before it becomes part of a page.
 
-Whatever a program sends may be markup, may steer a terminal or turn the direction of reading, and may
-be a megabyte long: it is cut, what is not printable is written as `\\x1b`, and then it is escaped.
+Whatever a program sends may be markup, may steer a terminal or turn the direction of reading, and
+may be a megabyte long: it is cut, what is not printable is written as `\\x1b`, and then it is
+escaped.
 """
 
 from __future__ import annotations

@@ -8,18 +8,23 @@ import shlex
 import sys
 import textwrap
 from dataclasses import dataclass, field
-from itertools import groupby
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from course import console
 from course.catalogue import Check
+from course.frames import escape
 from course.manifest import load
-from tests.harness.exchange import Event, Exchange
+from tests.harness.exchange import Event, Exchange, folded
 
 SHOWN_EVENTS = 14  # of an exchange, the first two and the last
+LAST_WORDS = 6  # lines of what a dead program printed
+LONGEST_LINE = 400  # characters of anything that the program said
 TYPEABLE_BYTES = 400  # more than that, nobody types
 LEARNERS_PORT = 8080  # where `python server.py` listens when nothing else is said
+# `RangeError: Max payload size exceeded`, `panic: …`: the line that says what it died of.
+ERROR = re.compile(r"\b\w*(?:error|exception|panic|fatal)\w*\b[^:]{0,40}:", re.IGNORECASE)
 
 
 @dataclass
@@ -51,7 +56,8 @@ class Report:
         if self.stopped:
             return
         self.stopped = True
-        print(console.problem(f"course: {reason}", sys.stderr), file=sys.stderr)
+        lines = [safe(line) for line in reason.split("\n")]
+        print(console.problem("course: " + "\n".join(lines), sys.stderr), file=sys.stderr)
 
     def add(self, result: Result) -> None:
         self.results.append(result)
@@ -69,14 +75,20 @@ class Report:
         print(line + (f"  (not asked: {result.what})" if result.outcome == "not asked" else ""))
 
     def finish(self) -> None:
-        """Print the failures in full and the score; write the results."""
-        if not self.results:
-            self.could_not_run("no check was run")
-        if self.stopped:
-            return
+        """Print the failures in full and the score; write the results.
+
+        Whatever it was that kept a check from running: less than was asked is no result.
+        """
         failed = [result for result in self.results if result.outcome == "failed"]
         for result in failed:
             print("\n" + "\n".join(self.explain(result)))
+        ran = {result.check.id for result in self.results}
+        never = [name for name in self.task["asked"] if name not in ran]
+        if never or not ran:
+            first = f", the first of them {never[0]}" if never else ""
+            self.could_not_run(f"{len(never)} of {len(self.task['asked'])} checks did not run{first}")
+        if self.stopped or not self._page_written():
+            return
         passed = sum(result.outcome == "passed" for result in self.results)
         missing = len(self.results) - passed - len(failed)
         total = len(self.results) - missing
@@ -87,31 +99,41 @@ class Report:
         print(console.problem(line) if failed else console.good(line))
         results = {**self.as_json(), "passed": passed, "failed": len(failed), "not_asked": missing}
         Path(self.task["results"]).write_text(json.dumps(results), encoding="utf-8")
-        if self.task["html"]:
-            from tests.harness.html import page
 
+    def _page_written(self) -> bool:
+        """Write the page that was asked for; say so when that cannot be."""
+        if not self.task["html"]:
+            return True
+        from tests.harness.html import page
+
+        try:
             Path(self.task["html"]).write_text(page(self.task, self.results), encoding="utf-8")
+        except OSError as error:
+            self.could_not_run(f"cannot write {self.task['html']}: {error.strerror}")
+            return False
+        return True
 
     def explain(self, result: Result) -> list[str]:
         """Everything about one failure: how to see it, who said what, the hint, where to read."""
         check = result.check
         lines = [
             console.problem(f"✗ {check.id}"),
-            f"  {check.behaviour} {result.what[:1].upper()}{result.what[1:]}.",
+            f"  {check.behaviour} {safe(result.what[:1].upper() + result.what[1:])}.",
             "",
         ]
-        command = by_hand(result.exchange)
+        command = by_hand(result.exchange, address(self.task))
         if command:
             lines += ["  by hand:", *(f"    {line}" for line in command), ""]
         lines += [f"  {line}" for line in transcript(result.exchange)]
         if result.exchange.death:
-            lines += ["", *(f"  {console.problem(t)}" for t in result.exchange.death.splitlines())]
+            words = last_words(result.exchange.death)
+            lines += ["", *(f"  {console.problem(safe(word))}" for word in words)]
         lines.append("")
         if result.expected:
-            lines.append(f"  expected  {result.expected}")
+            lines.append(f"  expected  {safe(result.expected)}")
         if result.got:
-            lines.append(f"  got       {result.got}")
-        lines += [f"            {note}" for note in result.notes]
+            lines.append(f"  got       {safe(result.got)}")
+        lines += [f"            {safe(note)}" for note in result.notes]
         lines += ["", *textwrap.wrap(f"hint: {check.hint[0]}", 92, initial_indent="  ",
                                      subsequent_indent="        ")]  # fmt: skip
         lesson = f"site/en/{self.task['lesson'].rstrip('/')}.md"
@@ -147,44 +169,65 @@ class Report:
 
 def transcript(exchange: Exchange) -> list[str]:
     """Who sent what, in order: repetitions in one line, of a long exchange beginning and end."""
-    lines = []
-    for _, group in groupby(
-        exchange.events, key=lambda e: (e.peer, e.arrow, _without_time(e.text))
-    ):
-        events = list(group)
-        lines.append(line(events[0]) + (f"  (× {len(events)})" if len(events) > 1 else ""))
+    lines = [
+        line(event) + (f"  (× {times})" if times > 1 else "")
+        for event, times in folded(exchange.events)
+    ]
     if len(lines) <= SHOWN_EVENTS:
         return lines
     gap = console.control(f"  …      {len(lines) - SHOWN_EVENTS} more lines")
     return [*lines[:2], gap, *lines[-(SHOWN_EVENTS - 2) :]]
 
 
-def _without_time(text: str) -> str:
-    """What is the same about two messages that differ only in their `ts`."""
-    return re.sub(r"\d{13}", "…", text)
-
-
 def line(event: Event) -> str:
     """`0.012  client-1 →  text 5 bytes hello`."""
     paint = {"→": console.to_server, "←": console.to_client}.get(event.arrow, console.control)
-    return f"{event.at:6.3f}  {event.peer} {paint(f'{event.arrow}  {event.text}')}"
+    return f"{event.at:6.3f}  {event.peer} {paint(f'{event.arrow}  {safe(event.text)}')}"
 
 
-def by_hand(exchange: Exchange) -> list[str]:
-    """The command that a person would type to see the same, made of what the first client sent."""
-    sent = [e for e in exchange.events if e.arrow == "→" and e.raw]
-    if not sent:
+def safe(text: str) -> str:
+    """What a program said, so that it cannot steer the terminal, nor fill it."""
+    return escape(text[:LONGEST_LINE]) + ("…" if len(text) > LONGEST_LINE else "")
+
+
+def last_words(death: str) -> list[str]:
+    """How a program died and its last lines; the one that names the error, if it stands before."""
+    how, *words = death.splitlines()
+    shown = words[-LAST_WORDS:]
+    error = next((word for word in words if ERROR.search(word)), None)
+    if error is not None and error not in shown:
+        shown = [error, "  …", *shown]
+    return [how, *shown]
+
+
+def address(task: dict[str, Any]) -> str:
+    """Where a person finds the program: one that runs where it is, another where it will listen."""
+    if task["kind"] == "url":
+        return urlsplit(task["url"]).netloc
+    return f"127.0.0.1:{LEARNERS_PORT}"
+
+
+def by_hand(exchange: Exchange, here: str) -> list[str]:
+    """The command that a person would type to see the same.
+
+    It is made of what the first client that sent a frame sent; where nobody did, of the last
+    request, since a check ends with the one that was answered wrongly. `here` is the host and port
+    to type, which need not be those of the check.
+    """
+    talks: dict[str, list[bytes]] = {}
+    for event in exchange.events:
+        if event.arrow == "→" and event.raw:
+            talks.setdefault(event.peer, []).append(event.raw)
+    whole = [talk for talk in talks.values() if b"\r\n\r\n" in talk[0]]
+    if not whole:
         return []
-    first = [e for e in sent if e.peer == sent[0].peer]
-    address = exchange.url.replace("ws://", "").partition("/")[0]
-    here = f"127.0.0.1:{LEARNERS_PORT}"
-    request, frames = first[0].raw, [e.raw for e in first[1:]]
+    request, *frames = next((talk for talk in whole if len(talk) > 1), whole[-1])
     if sum(len(raw) for raw in frames) > TYPEABLE_BYTES:
         return []
     if frames:
         words = " ".join(shlex.quote(raw.hex()) for raw in frames)
         return [f"python -m course send ws://{here}{_path(request)} {words}"]
-    return [_curl(request, address, here)]
+    return [_curl(request, urlsplit(exchange.url).netloc, here)]
 
 
 def _path(request: bytes) -> str:

@@ -1,8 +1,8 @@
 """The sequence diagram of one exchange: inline SVG, drawn without a script.
 
-Time runs down. The clients stand on the left and the server on the right, so what goes to the server
-points right. Places across are percentages and places down are pixels: the picture takes the width it
-is given, and its text keeps its size.
+Time runs down. The clients stand on the left and the server on the right, so what goes to the
+server points right. Places across are percentages and places down are pixels: the picture takes the
+width it is given, and its text keeps its size.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ FRAME = re.compile(
     r"|close (?:\d+ bytes?|\d+) \([^)]*\))(?: (?P<held>.*))?",
     re.DOTALL,
 )
+# What the grader says about a frame that is wrong on purpose, behind the payload.
+ON_PURPOSE = re.compile(r" ?(\((?:not masked|claims \d+ bytes)\)(?: \(claims \d+ bytes\))?)$")
 CONTROL = re.compile(r"(ping|pong|close) ")
 LOST = ("reset", "gone", "vanish")  # words of a connection that did not end well
 DIAMOND = '<path class="mark" d="M0-4 4 0 0 4-4 0z"/>'
@@ -47,7 +49,7 @@ def kind(event: Event, closed: bool) -> str:
         lost = any(word in event.text for word in LOST)
         return "problem" if unclean or (lost and not by_us) else "control"
     if event.arrow == "←" and (
-        event.text.startswith("bad frame") or "must not mask)" in _split(event.text)[0]
+        event.text.startswith("bad frame") or "must not mask)" in split(event)[0]
     ):
         return "problem"
     if CONTROL.match(event.text):
@@ -76,10 +78,14 @@ def is_client(peer: str, events: Iterable[Event]) -> bool:
     return peer.startswith("client") or any(e.peer == peer and e.arrow != "·" for e in events)
 
 
-def _split(text: str) -> tuple[str, str]:
+def split(event: Event) -> tuple[str, str]:
     """A frame and what it holds; of anything else, all of it and nothing."""
-    match = FRAME.fullmatch(text)
-    return (match["what"], match["held"] or "") if match else (text, "")
+    match = FRAME.fullmatch(event.text)
+    if not match:
+        return event.text, ""
+    what, held = match["what"], match["held"] or ""
+    wrong = ON_PURPOSE.search(held) if event.arrow == "→" else None
+    return (f"{what} {wrong[1]}", held[: wrong.start()]) if wrong else (what, held)
 
 
 class Diagram:
@@ -94,6 +100,7 @@ class Diagram:
         self.death = (exchange.death or "").partition(";")[0]
         names = dict.fromkeys(event.peer for event, _, _ in self.rows)
         self.clients = [name for name in names if is_client(name, exchange.events)]
+        self.count = len({event.peer for event in exchange.events if event.arrow != "·"})
         self.crowd = len(self.clients) > MOST_CLIENTS
         self.y = HEAD
         self.ends: dict[float, int] = {}  # where a lifeline stands → where it ends
@@ -130,7 +137,7 @@ class Diagram:
     def _lifelines(self, height: int) -> list[str]:
         places = [(self._x(name), name) for name in self.clients]
         if self.crowd:
-            places = [(CLIENT, "clients")]
+            places = [(CLIENT, f"{self.count} clients")]
         out = [f'<text class="time" x="{TIME}%" y="16">s</text>']
         for x, name in [*places, (SERVER, "server")]:
             who = name if name == "server" else "client"
@@ -145,13 +152,17 @@ class Diagram:
         return out
 
     def _row(self, event: Event, times: int, what: str) -> None:
-        label, held = _split(event.text)
+        label, held = split(event)
         if self.crowd and event.peer in self.clients:
             label = f"{event.peer}  {label}"
         repeated = f' <tspan class="times">× {times:,}</tspan>' if times > 1 else ""
+        wash = ""
+        if what == "problem":
+            wash = f'<rect class="wash" x="{CLIENT - 2}%" width="{SERVER - CLIENT + 4}%" '
+            wash += f'y="{self.y}" height="{SHORT - 4}"/>'
         self.parts.append(
             f'<g class="{what}"><title>{event.at:.3f} s  {line(event.peer)} {event.arrow} '
-            f"{line(event.text)}</title>"
+            f"{line(event.text)}</title>{wash}"
             f'<text class="time" x="{TIME}%" y="{self.y + 18}">{event.at:.3f}</text>'
         )
         if event.peer not in self.clients:
@@ -183,35 +194,38 @@ class Diagram:
         fade = ""
         if max(len(part) for part in shown) > LONG_LABEL:
             fade = f'<rect fill="url(#f{self.number})" x="88%" width="12%" height="{height}"/>'
+        self._between(x, height, f'x="12" y="14">{line(shown[0])}{repeated}</text>{below}{fade}')
+
+    def _between(self, x: float, height: int, text: str) -> None:
+        """A label that ends at the server's lifeline at the latest."""
         self.parts.append(
             f'<svg x="{x}%" y="{self.y}" width="{SERVER - x - 0.2:g}%" height="{height}">'
-            f'<text class="label" x="12" y="14">{line(shown[0])}{repeated}</text>{below}{fade}</svg>'
+            f'<text class="label" {text}</svg>'
         )
 
     def _note(self, event: Event, label: str, repeated: str, end: str) -> None:
         """What happened to a connection, at its lifeline; `end` is the sign of its end."""
-        x, y = self._x(event.peer), self.y + 14
+        x, y = self._x(event.peer), self.y + 12
         if ended(event) and not self.crowd:
             self.ends[x] = y
-        self._text(x, label, "", repeated, SHORT)
+        self._between(x, SHORT, f'x="12" y="16">{line(label[:LONGEST_LABEL])}{repeated}</text>')
         self.parts.append(_at(x, y, end if ended(event) else DIAMOND))
         self.y += SHORT - 4
 
     def _aside(self, event: Event, repeated: str) -> None:
-        """What the program printed stands at the server; what befell the line, across."""
-        y = self.y + 14
-        words = f"{event.peer}: {event.text}"
-        shown = line(words[:LONGEST_LABEL])
+        """What the program printed stands at the server; what befell the line goes across."""
+        y, text = self.y + 12, f"{event.peer}: {event.text}"[:LONGEST_LABEL]
         if event.peer == "wire":
             self.parts.append(
-                f'<line class="across" x1="{CLIENT - 4}%" x2="{SERVER + 4}%" y1="{y + 8}" '
-                f'y2="{y + 8}"/>'
+                f'<line class="across" x1="{CLIENT - 4}%" x2="{SERVER + 4}%" y1="{y + 10}" '
+                f'y2="{y + 10}"/>'
             )
-        self.parts.append(
-            f'<svg x="{CLIENT}%" y="{self.y}" width="{SERVER - CLIENT}%" height="{SHORT}">'
-            f'<text class="label" x="12" y="18">{shown}{repeated}</text></svg>'
-        )
-        self.y += SHORT
+        else:
+            self.parts.append(_at(SERVER, y, DIAMOND))
+        near = event.peer != "wire" and len(text) <= LONG_LABEL
+        place = 'text-anchor="end" x="100%" dx="-12"' if near else 'x="12"'
+        self._between(CLIENT, SHORT, f'{place} y="16">{line(text)}{repeated}</text>')
+        self.y += SHORT - 4
 
     def _gap(self) -> None:
         """Where events are left out the picture is torn."""
@@ -227,7 +241,7 @@ class Diagram:
 
     def _death(self) -> None:
         """The end of the server's lifeline, when its process ended during the check."""
-        y = self.y + 14
+        y = self.y + 12
         self.ends[SERVER] = y
         self.parts.append(
             f'<g class="problem"><text class="death" x="{SERVER}%" dx="-14" y="{y + 4}">'

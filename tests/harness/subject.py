@@ -206,6 +206,7 @@ class Subject:
         """Start the program unless it is up. Raises CannotRun."""
         if not self.is_process or (self.running and self.running.alive):
             return
+        await self.stop()  # one that ended by itself may have left something behind
         self.running = self.new_process()
         try:
             await self.running.start()
@@ -269,5 +270,5 @@ class Subject:
         code = await self.running.wait(DYING_SECONDS)
         if self.running.alive:
             return None
-        words = "\n".join(list(self.running.output)[-6:])
+        words = "\n".join(self.running.output)
         return f"the server died (exit code {code}); its last words:\n{words}"

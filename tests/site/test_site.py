@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -261,6 +262,7 @@ class Page(HTMLParser):
         self.inside -= tag == "article"
 
 
+@cache
 def built(folder: Path) -> dict[str, Page]:
     """The pages of one language as built: path → page."""
     names = [re.sub(r"(index)?\.md$", "", path) for path in pages(ROOT / "site" / "en")]
