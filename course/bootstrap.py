@@ -37,8 +37,6 @@ def main() -> None:
     use_new_python()
     command = sys.argv[1] if len(sys.argv) > 1 else "list"
     groups = NEEDS.get(command, [])
-    if any(argument in ("-h", "--help") for argument in sys.argv[2:]):
-        groups = []
     for group in groups:
         install(group)
     if groups and not inside_venv():

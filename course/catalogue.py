@@ -19,7 +19,7 @@ CHECKS = ROOT / "tests" / "checks"
 
 
 class CatalogueError(Exception):
-    """A check lacks its docstring, its hint or its source; the message names it."""
+    """A check cannot be read, or lacks its docstring, hint or source; the message names it."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,11 @@ def behaviour(check_id: str, language: str) -> str:
 
 
 def _module(path: Path) -> Module:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
     name = path.stem[5:]
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"), path.name)
+    except SyntaxError as error:
+        raise CatalogueError(f"the checks of {name} cannot be read: {error}") from error
     about = (ast.get_docstring(tree) or "").partition("\n")[0]
     functions = [
         node

@@ -77,6 +77,8 @@ def choose_subject(options: argparse.Namespace, chapter: Chapter) -> dict[str, A
             command = shlex.split(options.cmd)
         except ValueError as error:
             console.stop(f"CMD cannot be split into words: {error}")
+        if not command:
+            console.stop("CMD names no program")
         return {
             "kind": "process",
             "command": command,
@@ -105,11 +107,11 @@ def choose_subject(options: argparse.Namespace, chapter: Chapter) -> dict[str, A
 
 def reachable(url: str) -> str:
     """The address, if something there accepts a connection; else stop with one line."""
-    parts = urlsplit(url)
     try:
+        parts = urlsplit(url)
         port = parts.port or 80
-    except ValueError:
-        console.stop(f"URL={url} has no port that could be")
+    except ValueError as error:
+        console.stop(f"URL={url} cannot be: {error}")
     if parts.scheme != "ws" or not parts.hostname:
         console.stop(f"URL={url} is not of the form ws://host:port/ws")
 
@@ -122,15 +124,18 @@ def reachable(url: str) -> str:
         asyncio.run(knock())
     except TimeoutError:
         console.stop(f"nothing answered at {url} within {REACH_SECONDS:.0f} s")
-    except OSError as error:
-        reason = error.strerror or str(error)
+    except (OSError, UnicodeError) as error:  # a name of more than 63 letters has no DNS form
+        reason = getattr(error, "strerror", None) or str(error)
         console.stop(f"cannot reach {url}: {reason}. Is the program running, and on that port?")
     return url
 
 
 def choose_only(only: str | None, names: tuple[str, ...]) -> list[str]:
-    """The ids of the checks that are asked: all of the chapter's, or those of `module,module::name`."""
-    known = catalogue.modules()
+    """The ids of the checks that are asked: the chapter's, or those of `module,module::name`."""
+    try:
+        known = catalogue.modules()
+    except catalogue.CatalogueError as error:
+        console.stop(str(error))
     chosen = []
     for part in only.split(",") if only else names:
         module, _, name = part.strip().partition("::")
@@ -138,7 +143,7 @@ def choose_only(only: str | None, names: tuple[str, ...]) -> list[str]:
             console.stop(f"ONLY={only}: this chapter's modules are {', '.join(names)}")
         ids = [check.id for check in known[module].checks if name in ("", check.name)]
         if not ids:
-            console.stop(f"ONLY={only}: there is no check {name} in {module}")
+            console.stop(f"{module} has no check {name}".rstrip())
         chosen += ids
     return chosen
 
@@ -159,8 +164,8 @@ def run_pytest(task: dict[str, Any], names: tuple[str, ...], folder: Path) -> No
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     os.environ.pop("PYTEST_ADDOPTS", None)
     sys.path.insert(0, str(ROOT))
-    # Ended from outside, the grader still ends the program that it has started.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Ended from outside, the grader still ends the program that it has started, as after Ctrl-C.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     pytest.main(
         [
             *("-p", "pytest_asyncio.plugin", "-p", "tests.harness.plugin"),

@@ -66,10 +66,17 @@ async def main() -> None:
             close_timeout=CLOSE_SECONDS,
         )
     except OSError as error:
-        sys.exit(f"cannot listen on {HOST}:{PORT} ({error.strerror}); is it taken? Try PORT=8081")
-    async with server:  # leaving this block closes every connection with 1001, going away
-        print(f"listening on http://{HOST}:{PORT}/ and ws://{HOST}:{PORT}/ws", flush=True)
-        await stop.wait()
+        reason = str(error).rpartition(": ")[2]
+        sys.exit(f"cannot listen on {HOST}:{PORT}: {reason}. Try another port: PORT=8081")
+    print(f"listening on http://{HOST}:{PORT}/ and ws://{HOST}:{PORT}/ws", flush=True)
+    await stop.wait()
+    connections = server.connections
+    server.close()  # closes every connection with 1001, going away
+    try:
+        await asyncio.wait_for(server.wait_closed(), 1.5 * CLOSE_SECONDS)
+    except TimeoutError:  # somebody does not read, so the close frame cannot leave
+        for connection in connections:
+            connection.transport.abort()
 
 
 if __name__ == "__main__":

@@ -38,11 +38,18 @@ async def errors_as_json(
         return web.json_response(body, status=error.status, headers=headers)
 
 
-async def say_goodbye_to_all(app: web.Application) -> None:
-    """Tell every client 1001, going away: it may come back. Their handlers see to the rest."""
+async def say_goodbye_to_all() -> None:
+    """Tell every client 1001, going away: it may come back. Cut off who does not answer."""
     code, reason = WSCloseCode.GOING_AWAY, b"the server is stopping"
-    goodbyes = (socket.say_goodbye(code, reason) for socket in SOCKETS)
-    await asyncio.wait_for(asyncio.gather(*goodbyes, return_exceptions=True), CLOSE_SECONDS)
+    try:
+        async with asyncio.timeout(CLOSE_SECONDS):
+            goodbyes = (socket.say_goodbye(code, reason) for socket in SOCKETS)
+            await asyncio.gather(*goodbyes, return_exceptions=True)
+            while not all(socket.transport.is_closing() for socket in SOCKETS):
+                await asyncio.sleep(0.02)
+    except TimeoutError:
+        for socket in SOCKETS:
+            socket.transport.abort()
 
 
 async def serve(*routes: web.AbstractRouteDef) -> None:
@@ -52,14 +59,16 @@ async def serve(*routes: web.AbstractRouteDef) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     app = web.Application(middlewares=[errors_as_json])
     app.add_routes(routes)
-    app.on_shutdown.append(say_goodbye_to_all)
-    # shutdown_timeout: a handler whose client does not answer our close frame is cancelled then.
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSE_SECONDS)
     await runner.setup()
+    site = web.TCPSite(runner, HOST, PORT)
     try:
-        await web.TCPSite(runner, HOST, PORT).start()
+        await site.start()
     except OSError as error:
-        sys.exit(f"cannot listen on {HOST}:{PORT} ({error.strerror}); is it taken? Try PORT=8081")
+        reason = str(error).rpartition(": ")[2]
+        sys.exit(f"cannot listen on {HOST}:{PORT}: {reason}. Try another port: PORT=8081")
     print(f"listening on http://{HOST}:{PORT}/ and ws://{HOST}:{PORT}/ws", flush=True)
     await stop.wait()
+    await site.stop()  # nobody new; then goodbye, while aiohttp still reads what is answered
+    await say_goodbye_to_all()
     await runner.cleanup()

@@ -13,7 +13,7 @@ from aiohttp import WebSocketError, WSMsgType, web
 from settings import MAX_MESSAGE_BYTES
 
 CLOSE_SECONDS = 1.0  # how long to wait for the other side of a closing handshake
-LOST = 1006  # what we call an end without a close frame; it never travels (RFC 6455 §7.4.1)
+NO_CODE, LOST = 1005, 1006  # an end without a code, or without a close frame: they never travel
 
 
 class Socket(web.WebSocketResponse):
@@ -29,10 +29,11 @@ class Socket(web.WebSocketResponse):
         super().__init__(**options)
 
     async def prepare(self, request: web.BaseRequest) -> Any:
-        """Answer the handshake."""
-        assert request.transport is not None
-        self.transport = request.transport
-        SOCKETS.add(self)
+        """Answer the handshake. aiohttp asks once more when the connection has ended."""
+        if not self.prepared:
+            assert request.transport is not None
+            self.transport = request.transport
+            SOCKETS.add(self)
         return await super().prepare(request)
 
     async def say_goodbye(self, code: int, reason: bytes = b"") -> None:
@@ -46,9 +47,10 @@ class Socket(web.WebSocketResponse):
         error = self.exception()
         if error is not None or self.close_code is None:
             return int(error.code) if isinstance(error, WebSocketError) else LOST
-        await self.say_goodbye(self.close_code)
-        self.transport.close()
-        return self.close_code
+        if not self.transport.is_closing():
+            await self.say_goodbye(self.close_code)
+            self.transport.close()
+        return self.close_code or NO_CODE
 
     async def close(self, *, code: int = 1000, message: bytes = b"", drain: bool = True) -> bool:
         """Close first, and listen on until the client is gone: aiohttp's way out of bad frames."""

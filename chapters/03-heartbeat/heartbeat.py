@@ -24,13 +24,19 @@ class Heartbeat:
         """Ping every interval until the peer has been silent for too long; return that silence."""
         now = asyncio.get_running_loop().time
         next_ping = now() + self.interval
-        while (deadline := self.last_seen + PATIENCE * self.interval) > now():
-            await asyncio.sleep(min(next_ping, deadline) - now())
-            if now() >= next_ping:
-                next_ping += self.interval
+        while True:
+            deadline = self.last_seen + PATIENCE * self.interval
+            if now() >= deadline:
+                # Was it us who slept? What came meanwhile is read now, before we judge.
+                await asyncio.sleep(self.interval / 10)
+                if self.last_seen + PATIENCE * self.interval == deadline:
+                    return now() - self.last_seen
+            elif now() >= next_ping:
+                next_ping = now() + self.interval
                 try:
                     async with asyncio.timeout_at(deadline):
                         await ping()  # a dead peer takes no bytes either: this could wait for ever
                 except TimeoutError:
                     continue
-        return now() - self.last_seen
+            else:
+                await asyncio.sleep(min(next_ping, deadline) - now())

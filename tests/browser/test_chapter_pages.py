@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import re
 import signal
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from playwright.async_api import expect
 
 from course.wire import Wire
-from tests.browser.browsing import NARROW, WIDE, Watch, overflow
+from tests.browser.browsing import NARROW, WIDE, Watch, faint, overflow
 from tests.browser.chapter_page import ChapterPage, Server, running
 from tests.browser.conftest import NewPage, OpenChapter
 from tests.harness.subject import free_port
@@ -704,22 +704,41 @@ async def test_the_browser_decides_the_language_unless_the_address_does(
 # The look
 
 
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 LONG = "x" * 300 + "。" * 120
 
 
-@pytest.mark.parametrize("language", ["en", "zh"])
 async def test_a_narrow_page_does_not_scroll_sideways(
-    language: str, each_chapter: Server, open_chapter: OpenChapter
+    each_chapter: Server, open_chapter: OpenChapter
 ) -> None:
-    page = await open_chapter(each_chapter, language, viewport=NARROW)
-    await page.page.evaluate(
-        "(text) => { for (const kind in ARROWS) log(kind, kind, 7, text); }", LONG
-    )
-    await page.page.evaluate("(text) => log('problem', 'InvalidAccessError', 70000, text)", LONG)
+    page = await open_chapter(each_chapter, viewport=NARROW)
 
-    assert await overflow(page.page) == ""
-    inside = "(log) => log.scrollWidth - log.clientWidth"
-    assert await page.page.locator("#log").evaluate(inside) == 0
+    for language in ("en", "zh"):
+        await page.page.goto(f"{each_chapter.page}?lang={language}")
+        await page.page.evaluate(
+            """(text) => {
+              for (const kind in ARROWS) log(kind, "InvalidAccessError", 70000, text);
+            }""",
+            LONG,
+        )
+        assert await overflow(page.page) == "", language
+        inside = "(log) => log.scrollWidth - log.clientWidth"
+        assert await page.page.locator("#log").evaluate(inside) == 0, language
+
+
+async def test_every_text_can_be_read_in_light_and_dark(
+    each_chapter: Server, open_chapter: OpenChapter
+) -> None:
+    page = await open_chapter(each_chapter)
+    await page.page.evaluate("() => { for (const kind in ARROWS) log(kind, kind, 7, kind); }")
+
+    for scheme in SCHEMES:
+        await page.page.emulate_media(color_scheme=scheme)
+        paper = await page.page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert (sum(map(int, re.findall(r"\d+", paper)[:3])) < 3 * 128) == (scheme == "dark")
+        for state in ("OPEN", "CONNECTING", "CLOSED", "DEAD"):
+            await page.page.evaluate("(state) => { $('state').dataset.state = state; }", state)
+            assert await faint(page.page) == [], (scheme, state)
 
 
 FILL = """(count) => {

@@ -3,13 +3,14 @@
 import asyncio
 import json
 
-from tests.harness.peer import Peer
+from tests.harness.peer import BINARY, Peer
 from tests.harness.subject import Process, Subject
 from tests.harness.verdict import LAST, check, fail, require
 
 MANY = 200  # sockets that are open while REST is asked
 GOODBYE_SECONDS = 2.0  # from SIGTERM to the end of the process
 SLACK = 1.0  # for a busy machine
+FLOOD, FLOOD_SECONDS = 400, 1.0  # messages of 60 KB, more than the kernel's buffers take
 
 
 async def get(subject: Subject, path: str, status: int) -> object:
@@ -128,6 +129,32 @@ async def test_goodbye_to_a_mute_client(subject: Subject) -> None:
         code is not None,
         f"the program still runs {GOODBYE_SECONDS:g} s after SIGTERM",
         expected="its end, though a client says nothing",
+        got="it waits",
+    )
+
+
+@check("Wire contract, chapter 2", order=LAST)
+async def test_goodbye_to_a_client_that_does_not_read(subject: Subject) -> None:
+    """A client that has stopped reading does not hold up the end either.
+
+    Its buffers are full, so your close frame cannot leave. When the second is over, do not close
+    such a connection, which would wait for the buffer to empty: abort it.
+    """
+    process, deaf = await on_its_own(subject)
+    try:
+        async with asyncio.timeout(FLOOD_SECONDS):
+            for _ in range(FLOOD):
+                await deaf.send(BINARY, b"x" * 60_000)
+    except TimeoutError:
+        pass  # the pipes are full both ways
+
+    process.terminate()
+
+    code = await process.wait(GOODBYE_SECONDS + SLACK)
+    require(
+        code is not None,
+        f"the program still runs {GOODBYE_SECONDS:g} s after SIGTERM",
+        expected="its end, though a client does not read",
         got="it waits",
     )
 

@@ -54,7 +54,9 @@ def folded(events: Iterable[Event]) -> list[tuple[Event, int]]:
     """
 
     def alike(event: Event) -> tuple[str, str, str]:
-        return event.peer, event.arrow, re.sub(r"\d{13}", "…", event.text)
+        # A time stands near the beginning, and a text may be long.
+        text = re.sub(r"\d{13}", "…", event.text[:200]) + event.text[200:]
+        return event.peer, event.arrow, text
 
     runs = (list(run) for _, run in groupby(events, key=alike))
     return [(run[0], len(run)) for run in runs]

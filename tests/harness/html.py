@@ -14,7 +14,7 @@ from typing import Any
 from course.manifest import ROOT, load
 from tests.harness import markup, sequence
 from tests.harness.exchange import Exchange, folded
-from tests.harness.report import Result, address, by_hand
+from tests.harness.report import ONLY_STARTED, Result, address, by_hand
 
 STYLE = Path(__file__).with_name("html.css")
 MARK = ROOT / "site" / "assets" / "mark.svg"
@@ -81,7 +81,7 @@ def header(task: dict[str, Any], title: str, results: list[Result]) -> str:
     now = datetime.now().astimezone()
     count, rest = score(results).split(" ", 1)
     not_asked = sum(result.outcome == "not asked" for result in results)
-    aside = f"<p>{not_asked} not asked: they have to start the program</p>" if not_asked else ""
+    aside = f"<p>{not_asked} not asked: {ONLY_STARTED}</p>" if not_asked else ""
     modules = by_module(results).items()
     return (
         f'<header>\n<p class="course">{MARK.read_text(encoding="utf-8").strip()} Frame by Frame</p>'
@@ -215,7 +215,7 @@ def advice(task: dict[str, Any], result: Result) -> str:
         command = by_hand(result.exchange, address(task))
         if command:
             typed = markup.lines("\n".join(command), longest=4000)
-            parts.append(f'<h3>By hand</h3>\n<pre tabindex="0">{typed}</pre>\n')
+            parts.append(f'<h3>By hand</h3>\n<pre class="typed">{typed}</pre>\n')
         first, *others = (f"<p>{code(hint)}</p>" for hint in result.check.hint)
         parts.append(f"<h3>Hint</h3>\n{first}\n")
         if others:

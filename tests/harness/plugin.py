@@ -92,6 +92,10 @@ class Grader:
             result.notes = report.longreprtext.splitlines()[-30:]
         return result
 
+    def pytest_keyboard_interrupt(self) -> None:
+        """Half of the checks are no result."""
+        self.report.could_not_run("interrupted")
+
     def pytest_sessionfinish(self) -> None:
         self.report.finish()
 
@@ -120,8 +124,8 @@ async def subject(request: pytest.FixtureRequest, _program: Subject) -> AsyncIte
     exchange = grader.exchange = _program.exchange = Exchange()
     exchange.url = _program.url
     yield _program
-    result = grader.report.results[-1]
-    failed = result.outcome == "failed"
+    outcomes = [r.outcome for r in grader.report.results if r.exchange is exchange]
+    failed = "failed" in outcomes or not outcomes  # there is none if the check was interrupted
     exchange.death = await _program.death(may_be_dying=failed)
     await exchange.close()
     if failed or exchange.death:

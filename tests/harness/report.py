@@ -22,6 +22,7 @@ SHOWN_EVENTS = 14  # of an exchange, the first two and the last
 LAST_WORDS = 6  # lines of what a dead program printed
 LONGEST_LINE = 400  # characters of anything that the program said
 TYPEABLE_BYTES = 400  # more than that, nobody types
+ONLY_STARTED = "the grader would have to start the program itself"
 LEARNERS_PORT = 8080  # where `python server.py` listens when nothing else is said
 # `RangeError: Max payload size exceeded`, `panic: …`: the line that says what it died of.
 ERROR = re.compile(r"\b\w*(?:error|exception|panic|fatal)\w*\b[^:]{0,40}:", re.IGNORECASE)
@@ -50,7 +51,7 @@ class Report:
         self.stopped = False
 
     def begin(self, names: list[str]) -> None:
-        print(console.bold(f"chapter {self.task['chapter']} · {self.task['name']}"))
+        print(console.bold(f"chapter {self.task['chapter']} · {safe(self.task['name'])}"))
 
     def could_not_run(self, reason: str) -> None:
         if self.stopped:
@@ -85,8 +86,11 @@ class Report:
         ran = {result.check.id for result in self.results}
         never = [name for name in self.task["asked"] if name not in ran]
         if never or not ran:
-            first = f", the first of them {never[0]}" if never else ""
-            self.could_not_run(f"{len(never)} of {len(self.task['asked'])} checks did not run{first}")
+            first = f": {never[0]} …" if never else ""
+            total = len(self.task["asked"])
+            self.could_not_run(f"{len(never)} of {total} checks did not run{first}")
+        elif all(result.outcome == "not asked" for result in self.results):
+            self.could_not_run(f"nothing could be asked: {ONLY_STARTED}; give CMD= or a folder")
         if self.stopped or not self._page_written():
             return
         passed = sum(result.outcome == "passed" for result in self.results)
@@ -94,7 +98,7 @@ class Report:
         total = len(self.results) - missing
         print()
         if missing:
-            print(f"{missing} not asked: they have to start the program, so give CMD= or a folder")
+            print(f"{missing} not asked: {ONLY_STARTED}; give CMD= or a folder")
         line = f"{passed} of {total} checks pass"
         print(console.problem(line) if failed else console.good(line))
         results = {**self.as_json(), "passed": passed, "failed": len(failed), "not_asked": missing}
@@ -203,7 +207,7 @@ def last_words(death: str) -> list[str]:
 def address(task: dict[str, Any]) -> str:
     """Where a person finds the program: one that runs where it is, another where it will listen."""
     if task["kind"] == "url":
-        return urlsplit(task["url"]).netloc
+        return urlsplit(str(task["url"])).netloc
     return f"127.0.0.1:{LEARNERS_PORT}"
 
 

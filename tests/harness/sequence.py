@@ -32,7 +32,13 @@ FRAME = re.compile(
 # What the grader says about a frame that is wrong on purpose, behind the payload.
 ON_PURPOSE = re.compile(r" ?(\((?:not masked|claims \d+ bytes)\)(?: \(claims \d+ bytes\))?)$")
 CONTROL = re.compile(r"(ping|pong|close) ")
-LOST = ("reset", "gone", "vanish")  # words of a connection that did not end well
+# What tests/harness/peer.py says about a connection: those that end it, those that end it badly.
+ENDS = (
+    "the server ended the connection",
+    "the connection was reset",
+    "the client resets the connection",
+)
+LOST = ("the connection was reset", "the connection was gone before all was sent")
 DIAMOND = '<path class="mark" d="M0-4 4 0 0 4-4 0z"/>'
 CROSS = '<path class="cross" d="M-5-5 5 5M5-5-5 5"/>'
 BAR = '<path class="bar" d="M-7 0H7"/>'
@@ -44,10 +50,8 @@ def kind(event: Event, closed: bool) -> str:
     closed  whether a close frame came to this peer before: an end without one is unclean
     """
     if event.arrow == "·":
-        unclean = not closed and "the server ended" in event.text
-        by_us = event.text.startswith("the client")
-        lost = any(word in event.text for word in LOST)
-        return "problem" if unclean or (lost and not by_us) else "control"
+        unclean = not closed and event.text == ENDS[0]
+        return "problem" if unclean or event.text in LOST else "control"
     if event.arrow == "←" and (
         event.text.startswith("bad frame") or "must not mask)" in split(event)[0]
     ):
@@ -68,11 +72,6 @@ def rows(exchange: Exchange) -> list[tuple[Event, int, str]]:
     return found
 
 
-def ended(event: Event) -> bool:
-    """Whether this is the end of a peer's connection."""
-    return event.arrow == "·" and bool(re.search(r"ended the conn|reset|resets", event.text))
-
-
 def is_client(peer: str, events: Iterable[Event]) -> bool:
     """Whether a name stands for a connection, and not for what happened beside one."""
     return peer.startswith("client") or any(e.peer == peer and e.arrow != "·" for e in events)
@@ -80,9 +79,10 @@ def is_client(peer: str, events: Iterable[Event]) -> bool:
 
 def split(event: Event) -> tuple[str, str]:
     """A frame and what it holds; of anything else, all of it and nothing."""
-    match = FRAME.fullmatch(event.text)
+    text = event.text[: 2 * LONGEST_LABEL]
+    match = FRAME.fullmatch(text)
     if not match:
-        return event.text, ""
+        return text, ""
     what, held = match["what"], match["held"] or ""
     wrong = ON_PURPOSE.search(held) if event.arrow == "→" else None
     return (f"{what} {wrong[1]}", held[: wrong.start()]) if wrong else (what, held)
@@ -123,7 +123,7 @@ class Diagram:
                 f'<title id="t{number}">{line(title)}</title>'
                 f'<desc id="d{number}">{line(summary)}</desc>'
                 f'<linearGradient id="f{number}"><stop class="clear" offset="0"/>'
-                f'<stop class="full" offset=".7"/></linearGradient>',
+                f'<stop class="full" offset=".5"/></linearGradient>',
                 *self._lifelines(height),
                 *self.parts,
                 "</svg>\n",
@@ -193,7 +193,7 @@ class Diagram:
         below = f'<text class="held" x="12" y="34">{line(shown[1])}</text>' if held else ""
         fade = ""
         if max(len(part) for part in shown) > LONG_LABEL:
-            fade = f'<rect fill="url(#f{self.number})" x="88%" width="12%" height="{height}"/>'
+            fade = f'<rect fill="url(#f{self.number})" x="86%" width="20%" height="{height}"/>'
         self._between(x, height, f'x="12" y="14">{line(shown[0])}{repeated}</text>{below}{fade}')
 
     def _between(self, x: float, height: int, text: str) -> None:
@@ -206,10 +206,11 @@ class Diagram:
     def _note(self, event: Event, label: str, repeated: str, end: str) -> None:
         """What happened to a connection, at its lifeline; `end` is the sign of its end."""
         x, y = self._x(event.peer), self.y + 12
-        if ended(event) and not self.crowd:
+        ended = event.text in ENDS
+        if ended and not self.crowd:
             self.ends[x] = y
         self._between(x, SHORT, f'x="12" y="16">{line(label[:LONGEST_LABEL])}{repeated}</text>')
-        self.parts.append(_at(x, y, end if ended(event) else DIAMOND))
+        self.parts.append(_at(x, y, end if ended else DIAMOND))
         self.y += SHORT - 4
 
     def _aside(self, event: Event, repeated: str) -> None:

@@ -44,7 +44,8 @@ async def main() -> None:
     try:
         server = await asyncio.start_server(answer, HOST, PORT)
     except OSError as error:
-        sys.exit(f"cannot listen on {HOST}:{PORT} ({error.strerror}); is it taken? Try PORT=8081")
+        reason = str(error).rpartition(": ")[2]
+        sys.exit(f"cannot listen on {HOST}:{PORT}: {reason}. Try another port: PORT=8081")
     print(f"listening on http://{HOST}:{PORT}/", flush=True)
     await stop.wait()
     server.close()
