@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import json
 import os
+import re
 import shlex
 import signal
 import sys
@@ -35,6 +36,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--folder", type=Path, help="a folder with a server.py of its own")
     parser.add_argument("--solution", action="store_true", help="grade the course's own chapter")
     parser.add_argument("--only", default=env("ONLY"), help="some of them: echo,framing::bad_utf8")
+    parser.add_argument("--no-progress", action="store_true", help="do not keep the result")
     parser.add_argument("--json", default=env("JSON"), type=Path, help="write the results here")
     parser.add_argument("--html", default=env("HTML"), type=Path, help="write a report here")
 
@@ -61,7 +63,7 @@ def main(options: argparse.Namespace) -> int:
     if options.json:
         text = json.dumps(results, indent=2, ensure_ascii=False) + "\n"
         write_report(options.json, text)
-    if subject["yours"] and not options.only:
+    if subject["yours"] and not options.only and not options.no_progress:
         keep_progress(chapter, results, subject["name"])
     return 0 if not results["failed"] else 1
 
@@ -71,6 +73,7 @@ def choose_subject(options: argparse.Namespace, chapter: Chapter) -> dict[str, A
     if options.cmd and options.url:
         console.stop("give CMD= or URL=, not both")
     if options.url:
+        told_settings_are_numbers()
         return {"kind": "url", "url": reachable(options.url), "name": options.url, "yours": True}
     if options.cmd:
         try:
@@ -128,6 +131,14 @@ def reachable(url: str) -> str:
         reason = getattr(error, "strerror", None) or str(error)
         console.stop(f"cannot reach {url}: {reason}. Is the program running, and on that port?")
     return url
+
+
+def told_settings_are_numbers() -> None:
+    """A running program's settings are told to us through the environment: stop at nonsense."""
+    for name in ("HEARTBEAT_SECONDS", "MAX_MESSAGE_BYTES"):
+        value = os.environ.get(name) or "1"
+        if not re.fullmatch(r"\d+(\.\d+)?", value):
+            console.stop(f"{name} must be a number, but it is {value!r}")
 
 
 def choose_only(only: str | None, names: tuple[str, ...]) -> list[str]:

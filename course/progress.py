@@ -101,6 +101,10 @@ def show_hint(number: int) -> int:
     chapter = load().chapter(number)
     progress = read()
     graded = progress.chapters.get(str(number))
+    if graded is not None and not graded.failed and graded.passed < graded.total:
+        missing = graded.total - graded.passed
+        print(f"Nothing failed; {missing} checks were not asked: they need CMD= or a folder.")
+        return 0
     if graded is not None and not graded.failed:
         print(f"Chapter {number} passes; there is nothing left to hint at.")
         return 0

@@ -21,6 +21,7 @@ from websockets.typing import Origin
 from settings import ALLOWED_ORIGINS, HOST, MAX_MESSAGE_BYTES, PORT
 
 PAGE = Path(__file__).with_name("index.html").read_bytes()
+ORIGINS = [*map(Origin, ALLOWED_ORIGINS), None]  # None: a program that is no browser names none
 CLOSE_SECONDS = 1.0  # how long to wait for the other side's close frame
 
 
@@ -57,10 +58,7 @@ async def main() -> None:
             HOST,
             PORT,
             process_request=answer_http,
-            origins=[
-                *map(Origin, ALLOWED_ORIGINS),
-                None,
-            ],  # None: a program that is no browser names no origin
+            origins=ORIGINS,
             max_size=MAX_MESSAGE_BYTES,
             compression=None,  # so that the bytes on the wire are the bytes you sent
             close_timeout=CLOSE_SECONDS,

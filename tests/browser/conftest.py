@@ -8,17 +8,18 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
-from playwright.async_api import Browser, Page, ViewportSize, expect
+from playwright.async_api import Page, ViewportSize, expect
 
 from tests.browser import built_site
-from tests.browser.browsing import PATIENCE_MS, WIDE, Watch, chromium, new_context
+from tests.browser.browsing import PATIENCE_MS, WIDE, Visitors, chromium
 from tests.browser.chapter_page import ChapterPage, Server, running
+from tests.browser.watch import Watch
 
 expect.set_options(timeout=PATIENCE_MS)
 
 
 class NewPage(Protocol):
-    """Opens an empty page in a new, watched context."""
+    """Opens an empty page, of a visitor who was never here, and watches it."""
 
     async def __call__(
         self, *, viewport: ViewportSize = WIDE, dark: bool = False, locale: str = "en-US"
@@ -39,9 +40,9 @@ class OpenChapter(Protocol):
 
 
 @pytest.fixture(scope="session")
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as started:
-        yield started
+async def visitors() -> AsyncIterator[Visitors]:
+    async with chromium() as browser:
+        yield Visitors(browser)
 
 
 @pytest.fixture
@@ -51,20 +52,20 @@ def watch() -> Watch:
 
 
 @pytest.fixture
-async def new_page(browser: Browser, watch: Watch) -> AsyncIterator[NewPage]:
-    async with contextlib.AsyncExitStack() as contexts:
+async def new_page(visitors: Visitors, watch: Watch) -> AsyncIterator[NewPage]:
+    async with contextlib.AsyncExitStack() as visits:
 
         async def open_page(
             *, viewport: ViewportSize = WIDE, dark: bool = False, locale: str = "en-US"
         ) -> Page:
-            context = await new_context(browser, viewport=viewport, dark=dark, locale=locale)
-            contexts.push_async_callback(context.close)
-            watch.over(context)
-            return await context.new_page()
+            page = await visitors.arrive(viewport=viewport, dark=dark, locale=locale)
+            visits.push_async_callback(visitors.leave, page, locale)
+            watch.begin(page)
+            visits.callback(watch.end, page)  # first: to leave a page makes its sockets complain
+            return page
 
         yield open_page
-        problems = watch.problems()  # now: a closing context fails what is still under way
-    if problems:
+    if problems := watch.problems():
         pytest.fail("the pages did what nobody expected:\n" + "\n".join(problems), pytrace=False)
 
 

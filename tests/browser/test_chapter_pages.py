@@ -10,13 +10,15 @@ from typing import Any, Literal
 import pytest
 from playwright.async_api import expect
 
+from course.tools import free_port
 from course.wire import Wire
-from tests.browser.browsing import NARROW, WIDE, Watch, faint, overflow
+from tests.browser.browsing import NARROW, WIDE
 from tests.browser.chapter_page import ChapterPage, Server, running
 from tests.browser.conftest import NewPage, OpenChapter
-from tests.harness.subject import free_port
+from tests.browser.looks import faint, overflow
+from tests.browser.watch import Watch
 
-pytestmark = pytest.mark.xdist_group("browser")
+pytestmark = pytest.mark.xdist_group("chapter pages")
 
 TITLES = {
     1: ("The browser's WebSocket, and its bytes", "浏览器的 WebSocket，以及它的字节"),

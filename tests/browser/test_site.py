@@ -8,10 +8,11 @@ import pytest
 from playwright.async_api import Locator, Page, expect
 
 from course.manifest import ROOT, load
-from tests.browser.browsing import NARROW, faint, overflow
+from tests.browser.browsing import NARROW
 from tests.browser.conftest import NewPage
+from tests.browser.looks import faint, overflow
 
-pytestmark = pytest.mark.xdist_group("browser")
+pytestmark = pytest.mark.xdist_group("site")
 
 PREFIX = {"en": "", "zh": "zh/"}
 SOURCES = sorted((ROOT / "site" / "en").rglob("*.md"))
@@ -21,13 +22,6 @@ PAGES = [
 ]
 LESSONS = [page for page in PAGES if page.startswith("chapters/")]
 NAMES = {"en": "Frame by Frame", "zh": "逐帧"}
-# A diagram is drawn into a closed shadow tree; this leaves it open, so that it can be looked at.
-OPEN_SHADOWS = """
-const attach = Element.prototype.attachShadow;
-Element.prototype.attachShadow = function (how) {
-  return attach.call(this, { ...how, mode: "open" });
-};
-"""
 UNFOLD = "for (const box of document.querySelectorAll('details')) box.open = true"
 
 both_languages = pytest.mark.parametrize("language", ["en", "zh"])
@@ -38,7 +32,7 @@ def address(site: str, language: str, page: str) -> str:
 
 
 async def drawn(page: Page) -> None:
-    """Wait until no diagram is left that is not drawn: its source is a <pre>, the drawing is not."""
+    """Wait until every diagram is drawn: then the <pre> of its source is gone."""
     await expect(page.locator("pre.mermaid")).to_have_count(0)
     for diagram in await page.locator("div.mermaid").all():
         await expect(diagram.locator("svg")).to_have_count(1)
@@ -52,7 +46,6 @@ async def test_every_page_is_whole_and_fits_a_small_telephone(
     language: str, site: str, new_page: NewPage
 ) -> None:
     page = await new_page(viewport=NARROW)
-    await page.add_init_script(OPEN_SHADOWS)
     titles = set()
 
     for name in PAGES:
@@ -136,13 +129,12 @@ async def test_a_lesson_shows_code_diagrams_and_folded_answers(
     language: str, lesson: str, site: str, new_page: NewPage
 ) -> None:
     page = await new_page()
-    await page.add_init_script(OPEN_SHADOWS)
     await page.goto(address(site, language, lesson))
     source = (ROOT / "site" / language / f"{lesson}.md").read_text(encoding="utf-8")
 
     assert await page.locator(".highlight code").count() >= 8
     assert await page.locator(".highlight code .k").count() > 50  # keywords, in their colour
-    await expect(page.locator("pre.wire").first).to_contain_text("→")  # a transcript
+    await expect(page.locator("pre.wire").first).to_contain_text("$ ")  # a transcript
 
     await drawn(page)
     mermaid = page.locator("div.mermaid svg")

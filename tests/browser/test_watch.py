@@ -1,15 +1,16 @@
-"""The watch over the pages: what it does not see, no other test here would notice."""
+"""What watches over the pages: what it does not see, no other test here would notice."""
 
 from __future__ import annotations
 
 import pytest
-from playwright.async_api import Browser
 
-from tests.browser.browsing import Watch, faint, new_context, outside, overflow
+from tests.browser.browsing import Visitors
 from tests.browser.chapter_page import Server
 from tests.browser.conftest import NewPage
+from tests.browser.looks import faint, overflow
+from tests.browser.watch import Watch, outside
 
-pytestmark = pytest.mark.xdist_group("browser")
+pytestmark = pytest.mark.xdist_group("chapter pages")
 
 ELSEWHERE = "http://elsewhere.invalid/picture.png"
 TROUBLE = {
@@ -20,66 +21,92 @@ TROUBLE = {
 }
 
 
+@pytest.fixture
+def other_watch(watch: Watch) -> Watch:
+    """A second one, for what must be reported; the first, which every test has, keeps quiet."""
+    watch.expect("")
+    return Watch()
+
+
 @pytest.mark.parametrize("trouble", TROUBLE)
-async def test_a_page_in_trouble_is_reported(trouble: str, browser: Browser) -> None:
-    watch = Watch()
-    async with await new_context(browser) as context:
-        watch.over(context)
-        page = await context.new_page()
-        await page.set_content(TROUBLE[trouble])
-        await page.evaluate("() => new Promise(setTimeout)")  # a rejection is told a turn later
+async def test_a_page_in_trouble_is_reported(
+    trouble: str, new_page: NewPage, other_watch: Watch
+) -> None:
+    page = await new_page()
+    other_watch.begin(page)
 
-    assert len(watch.problems()) == 1
-    assert "oh no" in watch.problems()[0]
+    await page.set_content(TROUBLE[trouble])
+    await page.evaluate("() => new Promise(setTimeout)")  # a rejection is told a turn later
+
+    assert len(other_watch.problems()) == 1
+    assert "oh no" in other_watch.problems()[0]
 
 
-async def test_a_request_to_elsewhere_is_reported_and_cannot_succeed(browser: Browser) -> None:
-    watch = Watch()
-    async with await new_context(browser) as context:
-        watch.over(context)
-        page = await context.new_page()
-        async with page.expect_event("requestfailed"):
-            await page.set_content(f'<img src="{ELSEWHERE}">')
-        async with page.expect_event("websocket"):
-            await page.evaluate("() => { new WebSocket('ws://elsewhere.invalid/ws'); }")
+async def test_a_request_to_elsewhere_is_reported_and_cannot_succeed(visitors: Visitors) -> None:
+    page, watch = await visitors.arrive(), Watch()
+    watch.begin(page)
 
-    elsewhere = [problem for problem in watch.problems() if problem.startswith("asked elsewhere")]
-    assert elsewhere == [
-        f"asked elsewhere: {ELSEWHERE}",
-        "asked elsewhere: ws://elsewhere.invalid/ws",
-    ]
-    assert any(problem.startswith(f"request failed: {ELSEWHERE}") for problem in watch.problems())
+    async with page.expect_event("requestfailed"):
+        await page.set_content(f'<img src="{ELSEWHERE}">')
+    async with page.expect_event("websocket"):
+        await page.evaluate("() => { new WebSocket('ws://elsewhere.invalid/ws'); }")
+
+    problems = watch.problems()
+    assert f"asked elsewhere: {ELSEWHERE}" in problems
+    assert "asked elsewhere: ws://elsewhere.invalid/ws" in problems
+    assert any(problem.startswith(f"request failed: {ELSEWHERE}") for problem in problems)
+    await page.context.close()
 
 
 async def test_a_request_that_a_worker_makes_is_reported(
-    browser: Browser, chapter_1: Server
+    visitors: Visitors, chapter_1: Server
 ) -> None:
-    watch = Watch()
-    async with await new_context(browser) as context:
-        watch.over(context)
-        page = await context.new_page()
-        await page.goto(chapter_1.page)
-        async with page.expect_event("requestfailed"):
-            await page.evaluate(
-                """(address) => { new Worker(URL.createObjectURL(
-                     new Blob([`fetch("${address}")`], { type: "text/javascript" }))); }""",
-                ELSEWHERE,
-            )
+    page, watch = await visitors.arrive(), Watch()
+    watch.begin(page)
+    await page.goto(chapter_1.page)
+
+    async with page.expect_event("requestfailed"):
+        await page.evaluate(
+            """(address) => { new Worker(URL.createObjectURL(
+                 new Blob([`fetch("${address}")`], { type: "text/javascript" }))); }""",
+            ELSEWHERE,
+        )
 
     assert f"asked elsewhere: {ELSEWHERE}" in watch.problems()
+    await page.context.close()
 
 
-async def test_what_was_expected_has_to_come(browser: Browser) -> None:
-    watch = Watch()
-    watch.expect("the right trouble")
-    async with await new_context(browser) as context:
-        watch.over(context)
-        page = await context.new_page()
-        await page.set_content("<script>console.error('the wrong trouble')</script>")
+async def test_what_was_expected_has_to_come(new_page: NewPage, other_watch: Watch) -> None:
+    page = await new_page()
+    other_watch.begin(page)
+    other_watch.expect("the right trouble")
 
-    assert len(watch.problems()) == 2
-    watch.complaints[0] = "the right trouble"
-    assert watch.problems() == []
+    await page.set_content("<script>console.error('the wrong trouble')</script>")
+    assert len(other_watch.problems()) == 2
+
+    other_watch.complaints[0] = "the right trouble"
+    assert other_watch.problems() == []
+
+
+async def test_nothing_of_a_visitor_is_left_for_the_next(
+    visitors: Visitors, chapter_1: Server
+) -> None:
+    page = await visitors.arrive(dark=True)
+    await page.goto(chapter_1.page)
+    await page.evaluate(
+        "() => { localStorage.a = sessionStorage.b = document.cookie = 'c=1'; window.d = 1; }"
+    )
+    await visitors.leave(page, "en-US")
+
+    again = await visitors.arrive()
+
+    assert again is page
+    await again.goto(chapter_1.page)
+    assert await again.evaluate(
+        """() => [localStorage.length, sessionStorage.length, document.cookie, window.d ?? 0,
+                  matchMedia("(prefers-color-scheme: dark)").matches]"""
+    ) == [0, 0, "", 0, False]
+    await visitors.leave(again, "en-US")
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ class Grade:
 def grade(folder: Path, *arguments: str, **environment: str) -> Grade:
     """`python -m course check ARGUMENTS`; `folder` takes the results."""
     results = folder / "results.json"
-    done = course("check", *arguments, "--json", str(results), **environment)
+    done = course("check", *arguments, "--no-progress", "--json", str(results), **environment)
     outcomes = {}
     if results.exists():
         checks = json.loads(results.read_text(encoding="utf-8"))["checks"]

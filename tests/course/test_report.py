@@ -549,7 +549,8 @@ def check_harmless(text: str, page: Page) -> None:
     ids = [attrs["id"] for _, attrs in page.tags if "id" in attrs]
     assert len(ids) == len(set(ids))
     for _, attrs in page.tags:
-        assert set((attrs.get("aria-labelledby") or "").split()) <= set(ids)
+        for name in ("aria-labelledby", "aria-describedby"):
+            assert set((attrs.get(name) or "").split()) <= set(ids)
 
 
 def test_the_page_shows_each_check_and_draws_its_exchange(wrong: Wrong) -> None:
@@ -617,8 +618,10 @@ def test_a_picture_tells_who_spoke_and_what_was_wrong() -> None:
     assert [attrs["class"] for attrs in page.all("g")] == [*ways, "problem"]
     for name in ("client-1", "client-2", "server", "the server died (exit code 1)"):
         assert name in page.text
-    assert page.all("svg", "sequence")[0]["aria-labelledby"] == "tn dn"
-    assert {"tn", "dn"} <= {attrs.get("id") for _, attrs in page.tags}
+    (picture,) = page.all("svg", "sequence")
+    assert (picture["aria-labelledby"], picture["aria-describedby"]) == ("tn", "dn")
+    assert page.all("title")[0]["id"] == "tn"
+    assert page.all("desc")[0]["id"] == "dn"
     lifelines = [float(attrs["y2"] or 0) for attrs in page.all("line", "life")]
     assert lifelines == sorted(lifelines)  # client-1 left first, the server last
 

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 import random
+import re
 import socket
 import struct
 from collections import deque
@@ -159,8 +160,13 @@ class Peer:
 
     async def _chunks(self) -> bytes:
         body = b""
-        while size := int((await self.reader.readline()).split(b";")[0], 16):
-            body += await self.reader.readexactly(min(size, LAST_BYTES))
+        while line := await self.reader.readline():
+            digits = line.split(b";")[0].strip()
+            if not re.fullmatch(rb"[0-9a-fA-F]{1,8}", digits):
+                fail("the size of a chunk is no number", got=digits[:20])
+            if int(digits, 16) == 0:
+                break
+            body += await self.reader.readexactly(min(int(digits, 16), LAST_BYTES))
             await self.reader.readline()
         return body
 

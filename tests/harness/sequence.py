@@ -118,8 +118,8 @@ class Diagram:
         height = self.y + 8
         return "".join(
             [
-                f'<svg class="sequence" role="img" aria-labelledby="t{number} d{number}" '
-                f'width="100%" height="{height}">'
+                f'<svg class="sequence" role="img" aria-labelledby="t{number}" '
+                f'aria-describedby="d{number}" width="100%" height="{height}">'
                 f'<title id="t{number}">{line(title)}</title>'
                 f'<desc id="d{number}">{line(summary)}</desc>'
                 f'<linearGradient id="f{number}"><stop class="clear" offset="0"/>'
@@ -140,13 +140,12 @@ class Diagram:
             places = [(CLIENT, f"{self.count} clients")]
         out = [f'<text class="time" x="{TIME}%" y="16">s</text>']
         for x, name in [*places, (SERVER, "server")]:
-            who = name if name == "server" else "client"
             prefix, dash, rest = name.partition("-")
             if dash and len(places) > 1:  # on a narrow page, the number alone
                 name = f'<tspan class="wide">{line(prefix)}-</tspan>{line(rest)}'
             end = self.ends.get(x, height)
             out.append(
-                f'<text class="name {who}" x="{x}%" y="16">{name}</text>'
+                f'<text class="name" x="{x}%" y="16">{name}</text>'
                 f'<line class="life" x1="{x}%" x2="{x}%" y1="{HEAD - 10}" y2="{end}"/>'
             )
         return out
@@ -191,16 +190,16 @@ class Diagram:
         """Label and payload between two lifelines; what is too long fades out."""
         shown = (label[:LONGEST_LABEL], held[:LONGEST_LABEL])
         below = f'<text class="held" x="12" y="34">{line(shown[1])}</text>' if held else ""
-        fade = ""
-        if max(len(part) for part in shown) > LONG_LABEL:
-            fade = f'<rect fill="url(#f{self.number})" x="86%" width="20%" height="{height}"/>'
-        self._between(x, height, f'x="12" y="14">{line(shown[0])}{repeated}</text>{below}{fade}')
+        long = max(len(part) for part in shown) > LONG_LABEL
+        text = f'x="12" y="14">{line(shown[0])}{repeated}</text>{below}'
+        self._between(x, height, text, fades=long)
 
-    def _between(self, x: float, height: int, text: str) -> None:
+    def _between(self, x: float, height: int, text: str, *, fades: bool) -> None:
         """A label that ends at the server's lifeline at the latest."""
+        fade = f'<rect fill="url(#f{self.number})" x="86%" width="20%" height="{height}"/>'
         self.parts.append(
             f'<svg x="{x}%" y="{self.y}" width="{SERVER - x - 0.2:g}%" height="{height}">'
-            f'<text class="label" {text}</svg>'
+            f'<text class="label" {text}{fade if fades else ""}</svg>'
         )
 
     def _note(self, event: Event, label: str, repeated: str, end: str) -> None:
@@ -209,7 +208,8 @@ class Diagram:
         ended = event.text in ENDS
         if ended and not self.crowd:
             self.ends[x] = y
-        self._between(x, SHORT, f'x="12" y="16">{line(label[:LONGEST_LABEL])}{repeated}</text>')
+        text = f'x="12" y="16">{line(label[:LONGEST_LABEL])}{repeated}</text>'
+        self._between(x, SHORT, text, fades=False)
         self.parts.append(_at(x, y, end if ended else DIAMOND))
         self.y += SHORT - 4
 
@@ -225,7 +225,8 @@ class Diagram:
             self.parts.append(_at(SERVER, y, DIAMOND))
         near = event.peer != "wire" and len(text) <= LONG_LABEL
         place = 'text-anchor="end" x="100%" dx="-12"' if near else 'x="12"'
-        self._between(CLIENT, SHORT, f'{place} y="16">{line(text)}{repeated}</text>')
+        label = f'{place} y="16">{line(text)}{repeated}</text>'
+        self._between(CLIENT, SHORT, label, fades=len(text) > LONG_LABEL)
         self.y += SHORT - 4
 
     def _gap(self) -> None:
