@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from playwright.async_api import Error, Locator, Page, expect
 
 from course.manifest import load
-from tests.harness.subject import CannotRun, Process, free_port
+from course.tools import free_port
+from tests.harness.subject import CannotRun, Process
 
 STARTS = 3  # a port that was free may be taken a moment later; then another is tried
 # The settings a chapter knows, unset: whoever runs the tests may have some in the environment.

