@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -16,6 +16,7 @@ from tests.browser.chapter_page import ChapterPage, Server, running
 from tests.browser.watch import Watch
 
 expect.set_options(timeout=PATIENCE_MS)
+FAILED = pytest.StashKey[bool]()
 
 
 class NewPage(Protocol):
@@ -27,7 +28,7 @@ class NewPage(Protocol):
 
 
 class OpenChapter(Protocol):
-    """Opens a chapter's page and waits until it is connected."""
+    """Opens a chapter's page and waits until it has connected."""
 
     async def __call__(
         self,
@@ -37,6 +38,16 @@ class OpenChapter(Protocol):
         viewport: ViewportSize = WIDE,
         dark: bool = False,
     ) -> ChapterPage: ...
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.failed:
+        item.stash[FAILED] = True
+    return report
 
 
 @pytest.fixture(scope="session")
@@ -52,19 +63,26 @@ def watch() -> Watch:
 
 
 @pytest.fixture
-async def new_page(visitors: Visitors, watch: Watch) -> AsyncIterator[NewPage]:
-    async with contextlib.AsyncExitStack() as visits:
+async def new_page(
+    visitors: Visitors, watch: Watch, request: pytest.FixtureRequest
+) -> AsyncIterator[NewPage]:
+    opened: list[tuple[Page, str]] = []
 
-        async def open_page(
-            *, viewport: ViewportSize = WIDE, dark: bool = False, locale: str = "en-US"
-        ) -> Page:
-            page = await visitors.arrive(viewport=viewport, dark=dark, locale=locale)
-            visits.push_async_callback(visitors.leave, page, locale)
-            watch.begin(page)
-            visits.callback(watch.end, page)  # first: to leave a page makes its sockets complain
-            return page
+    async def open_page(
+        *, viewport: ViewportSize = WIDE, dark: bool = False, locale: str = "en-US"
+    ) -> Page:
+        page = await visitors.arrive(viewport=viewport, dark=dark, locale=locale)
+        opened.append((page, locale))
+        watch.begin(page)
+        return page
 
-        yield open_page
+    yield open_page
+    for page, locale in opened:
+        watch.end(page)  # first: to leave a page makes its sockets complain
+        if request.node.stash.get(FAILED, False):
+            await page.context.close()  # whatever is wrong with it must not reach the next test
+        else:
+            await visitors.leave(page, locale)
     if problems := watch.problems():
         pytest.fail("the pages did what nobody expected:\n" + "\n".join(problems), pytrace=False)
 
@@ -80,8 +98,9 @@ def open_chapter(new_page: NewPage) -> OpenChapter:
     ) -> ChapterPage:
         page = await new_page(viewport=viewport, dark=dark)
         await page.goto(f"{server.page}?lang={language}")
-        await page.locator("#state[data-state=OPEN]").wait_for()
-        return ChapterPage(page)
+        chapter = ChapterPage(page)
+        await chapter.logged("open")
+        return chapter
 
     return open_and_wait
 

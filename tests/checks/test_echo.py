@@ -72,7 +72,7 @@ async def test_binary(subject: Subject) -> None:
     Bytes such as 00 ff 10 are no UTF-8. Whoever turns them into a string and back loses them: ff
     becomes ef bf bd. Look at the kind of the message first.
     """
-    await echoed(subject, BINARY, bytes.fromhex("00ff10") + bytes(range(256)))
+    await echoed(subject, BINARY, bytes.fromhex("00ff10"))
 
 
 @check("RFC 6455 §5.4")

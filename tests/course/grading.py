@@ -72,4 +72,16 @@ def course(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
     )
 
 
-UNWANTED = ("CMD", "URL", "PORT", "ONLY", "JSON", "HTML", "HEARTBEAT_SECONDS", "FORCE_COLOR")
+UNWANTED = (
+    "MAKEFLAGS",
+    "MAKELEVEL",
+    "MFLAGS",
+    "CMD",
+    "URL",
+    "PORT",
+    "ONLY",
+    "JSON",
+    "HTML",
+    "HEARTBEAT_SECONDS",
+    "FORCE_COLOR",
+)

@@ -21,7 +21,7 @@ from tests.harness.exchange import Event, Exchange, folded
 SHOWN_EVENTS = 14  # of an exchange, the first two and the last
 LAST_WORDS = 6  # lines of what a dead program printed
 LONGEST_LINE = 400  # characters of anything that the program said
-TYPEABLE_BYTES = 400  # more than that, nobody types
+TYPEABLE_BYTES = 200  # more than that, nobody types
 ONLY_STARTED = "the grader would have to start the program itself"
 LEARNERS_PORT = 8080  # where `python server.py` listens when nothing else is said
 # `RangeError: Max payload size exceeded`, `panic: …`: the line that says what it died of.
