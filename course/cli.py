@@ -20,7 +20,7 @@ COMMANDS = {
     "hint": "course.progress",
     "progress": "course.progress",
     "diff": "course.diff",
-    "wire": "course.wire",
+    "wire": "course.wire_command",
     "send": "course.send",
     "record": "course.record",
     "site": "course.site",

@@ -17,6 +17,7 @@ import ssl
 from collections.abc import Sequence
 
 from course import console
+from course.faults import Side
 from course.frames import (
     Address,
     Frame,
@@ -32,7 +33,7 @@ from course.frames import (
     hide,
     plural,
 )
-from course.wire import Event, Kind, Side, is_bad, show, why
+from course.wire import Event, Kind, is_bad, show, why
 
 CONNECT_SECONDS = 10.0
 READ_BYTES = 65_536

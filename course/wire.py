@@ -13,23 +13,29 @@ browser tests and `make wire` all use this one.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import fcntl
 import os
 import random
-import re
 import socket
 import struct
 import sys
 import termios
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, get_args
 
 from course import console
+from course.faults import (
+    Breakable,
+    Fault,
+    FaultError,
+    Faults,
+    Side,
+    parse_faults,
+)
 from course.frames import (
     CLOSE,
     BadFrame,
@@ -38,7 +44,6 @@ from course.frames import (
     Item,
     Opaque,
     TalkReader,
-    address,
     agreed_deflate,
     close_meaning,
     describe,
@@ -46,12 +51,6 @@ from course.frames import (
     hide,
 )
 
-Side = Literal["client", "server"]
-Sides = Literal["client", "server", "both"]
-Action = Literal[
-    "pass", "delay", "chop", "throttle", "blackhole", "half-close", "cut", "reset", "refuse"
-]
-Unit = Literal["frames", "bytes"]
 T = TypeVar("T")
 
 READ_BYTES = 16_384  # taken from a socket at once
@@ -60,240 +59,9 @@ THROTTLE_TICK = 0.05  # seconds between two pieces of a throttled stream
 CHOP_TURNS = 4  # of the event loop between two bytes, so that a reader in it sees each alone
 TAKEN_SECONDS = 1.0  # for the last bytes to arrive before a RST
 CONNECT_SECONDS = 10.0  # for the connection to the target
-DEFAULT_TO, DEFAULT_LISTEN = "ws://127.0.0.1:8080/ws", "9000"
 WITHIN = 5.0  # seconds that the waiting methods wait by default
 KEEP_BYTES = 4_096  # of a payload, in a record
 EVENTS, FRAMES, CONNECTIONS = 10_000, 1_000, 1_000  # remembered: in all, a direction, finished
-
-
-# Faults
-
-
-class FaultError(ValueError):
-    """A fault that cannot be; the message is one line."""
-
-
-_FAULT = re.compile(
-    r"""(?P<action> [a-z-]+)
-        (?:\ (?P<amount> [0-9.]+))?
-        (?:\ (?P<side> client|server|both))?
-        (?:\ (?P<how> fin|connect))?
-        (?:\ after\ (?P<low> \d+) (?:-(?P<high> \d+))? \ (?P<unit> frame|byte)s?
-           (?:\ from\ (?P<source> client|server))?)?
-        (?:\ on\ connection\ (?P<connection> \d+))?""",
-    re.VERBOSE,
-)
-
-GRAMMAR = """\
-a fault is   ACTION [WHOSE] [after N frames|bytes from client|server] [on connection K]
-
-  pass                    no fault; typed while the wire runs, also: heal
-  delay SECONDS           everything arrives that much later
-  chop                    one byte at a time
-  throttle N              N bytes a second
-  blackhole               both ends stay open and the bytes vanish: the half-open link
-  half-close WHOSE        that side's stream ends (FIN), the other direction goes on
-  cut                     both ends get a FIN
-  reset                   both ends get a RST; with WHOSE only that end, the other hears nothing
-  refuse                  a new connection is accepted and reset at once
-  refuse fin              … and ended with a FIN;  refuse connect: nobody listens any more
-
-WHOSE is client, server or both (the default): whose bytes, or for reset whose end.
-N may be a range, 5-50: a number drawn for each connection from the seed; without `from`, so is the
-side. Given at the start, half-close, cut and reset without an `after` come right after the
-handshake; typed while the wire runs, they come at once. Counting begins when the fault is set.
-Several faults are separated by commas: chop, cut after 5 frames from client
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One thing that goes wrong, as `GRAMMAR` tells it. Raises FaultError if it makes no sense.
-
-    amount      seconds of a delay, bytes a second of a throttle
-    side        whose bytes it is about; for reset, whose end
-    how         of a refusal: "reset" (the default), "fin" or "connect"
-    after       so many frames or bytes pass first, or a (low, high) range to draw that from; None
-                is at once. Frames are counted behind the handshake, bytes from the first on
-    source      whose frames or bytes are counted; may be left out for a range, to be drawn as well
-    connection  only the one with this number, counted from 1
-    """
-
-    action: Action
-    amount: float = 0.0
-    side: Sides = "both"
-    how: Literal["reset", "fin", "connect"] = "reset"
-    after: int | tuple[int, int] | None = None
-    unit: Unit = "frames"
-    source: Side | None = None
-    connection: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.action not in get_args(Action):
-            raise FaultError(f"no fault {self.action!r}: {', '.join(get_args(Action))}")
-        if self.action in ("delay", "throttle"):
-            if not 0 < self.amount < float("inf"):
-                unit = "seconds" if self.action == "delay" else "bytes a second"
-                raise FaultError(f"{self.action} needs a number of {unit}, such as {self._such}")
-        elif self.amount:
-            raise FaultError(f"{self.action} takes no number")
-        if self.action == "half-close" and self.side == "both":
-            raise FaultError("half-close needs a side: half-close client, or half-close server")
-        if self.action in ("pass", "cut", "refuse") and self.side != "both":
-            raise FaultError(f"{self.action} takes no side")
-        if self.action != "refuse" and self.how != "reset":
-            raise FaultError(f"{self.action} takes no {self.how!r}")
-        if self.action in ("pass", "refuse") and self.after is not None:
-            raise FaultError(f"{self.action} takes no `after`")
-        if isinstance(self.after, tuple):
-            if self.after[0] > self.after[1]:
-                raise FaultError(f"the range {self.after[0]}-{self.after[1]} is upside down")
-        elif self.after is not None and self.source is None:
-            raise FaultError("say whose are counted: from client, or from server")
-        if self.connection is not None and (self.connection < 1 or self.how == "connect"):
-            raise FaultError("connections are numbered from 1, and one that is not made has none")
-
-    @property
-    def _such(self) -> str:
-        return "0.5" if self.action == "delay" else "1000"
-
-    @property
-    def lasting(self) -> bool:
-        """Whether it is a state of the wire, and not one blow."""
-        return self.action not in ("half-close", "cut", "reset")
-
-    @property
-    def announced(self) -> str:
-        """What is said when it is set: one that counts has yet to come."""
-        if self.action == "pass":
-            return "no fault"
-        return str(self) if self.after is None else f"waiting: {self}"
-
-    @classmethod
-    def parse(cls, text: str) -> Fault:
-        """Read one fault as `GRAMMAR` has it. Raises FaultError."""
-        words = " ".join(text.lower().split())
-        match = _FAULT.fullmatch("pass" if words == "heal" else words)
-        if match is None:
-            first = words.partition(" ")[0]
-            if first in get_args(Action):
-                raise FaultError(f"cannot read {words!r}: see --help")
-            raise FaultError(f"no fault {first!r}: {', '.join(get_args(Action))}")
-        low, high = match["low"], match["high"]
-        try:
-            amount = float(match["amount"] or 0)
-        except ValueError:
-            raise FaultError(f"{match['amount']!r} is not a number") from None
-        return cls(
-            action=match["action"],  # type: ignore[arg-type]  # judged by __post_init__
-            amount=amount,
-            side=match["side"] or "both",  # type: ignore[arg-type]
-            how=match["how"] or "reset",  # type: ignore[arg-type]
-            after=None if low is None else (int(low), int(high)) if high else int(low),
-            unit="bytes" if match["unit"] == "byte" else "frames",
-            source=match["source"],  # type: ignore[arg-type]
-            connection=int(match["connection"]) if match["connection"] else None,
-        )
-
-    def __str__(self) -> str:
-        words: list[str] = [self.action]
-        words += [f"{self.amount:g}"] if self.amount else []
-        words += [self.side] if self.side != "both" else []
-        words += [self.how] if self.how != "reset" else []
-        if self.after is not None:
-            count = self.after if isinstance(self.after, int) else "-".join(map(str, self.after))
-            words.append(f"after {count} {self.unit}")
-            words += [f"from {self.source}"] if self.source else []
-        words += [f"on connection {self.connection}"] if self.connection else []
-        return " ".join(words)
-
-    def drawn(self, seed: int, connection: int) -> Fault:
-        """This fault with its range drawn: the same for the same seed and connection."""
-        if not isinstance(self.after, tuple):
-            return self
-        dice = random.Random(f"{seed} {self} {connection}")
-        count = dice.randint(*self.after)
-        return replace(self, after=count, source=self.source or dice.choice(get_args(Side)))
-
-
-Faults = Fault | str | Iterable[Fault | str]
-
-
-def parse_faults(faults: Faults) -> list[Fault]:
-    """Faults of any form as a list: a text may hold several, with commas. Raises FaultError."""
-    if isinstance(faults, Fault):
-        return [faults]
-    if isinstance(faults, str):
-        return [Fault.parse(part) for part in faults.split(",") if part.strip()]
-    return [fault for part in faults for fault in parse_faults(part)]
-
-
-class _Breakable:
-    """The faults as methods, for a whole wire or for one connection. None of them waits."""
-
-    def apply(self, *faults: Fault | str) -> None:
-        """Set faults, as objects or as text. Raises FaultError."""
-        raise NotImplementedError
-
-    def heal(self) -> None:
-        """Take all faults off. What vanished stays lost; an end that was withheld is passed on."""
-        self.apply(Fault("pass"))
-
-    def delay(self, seconds: float, side: Sides = "both") -> None:
-        """Let that side's bytes arrive `seconds` later."""
-        self.apply(Fault("delay", seconds, side))
-
-    def chop(self, side: Sides = "both") -> None:
-        """Write that side's bytes one at a time, each in a packet of its own.
-
-        How many a reader in another process finds at once is for its kernel to say.
-        """
-        self.apply(Fault("chop", side=side))
-
-    def throttle(self, bytes_per_second: float, side: Sides = "both") -> None:
-        """Let that side's bytes pass slowly."""
-        self.apply(Fault("throttle", bytes_per_second, side))
-
-    def blackhole(self, side: Sides = "both") -> None:
-        """Let that side's bytes vanish, and its end too: the other side sees an open connection."""
-        self.apply(Fault("blackhole", side=side))
-
-    def half_close(self, side: Side) -> None:
-        """End that side's stream with a FIN; the other direction goes on."""
-        self.apply(Fault("half-close", side=side))
-
-    def cut(self) -> None:
-        """Send a FIN to both ends; whatever they still say vanishes."""
-        self.apply(Fault("cut"))
-
-    def reset(self, side: Sides = "both") -> None:
-        """Send a RST to that end. The other, if it gets none, stays open and hears nothing.
-
-        What an end that does not read has yet to take may be lost with it, as on any network.
-        """
-        self.apply(Fault("reset", side=side))
-
-    def cut_after(
-        self,
-        count: int | tuple[int, int],
-        source: Side | None = None,
-        *,
-        unit: Unit = "frames",
-        reset: bool = False,
-        connection: int | None = None,
-    ) -> None:
-        """Cut behind the `count`-th frame or byte from `source`, which passes whole.
-
-        With a FIN, or with `reset` a RST. A (low, high) range is drawn from the seed for each
-        connection; then `source` may be left out, to be drawn as well.
-        """
-        action: Action = "reset" if reset else "cut"
-        fault = Fault(action, after=count, source=source, unit=unit, connection=connection)
-        self.apply(fault)
-
-    def cut_randomly(self, between: tuple[int, int], *, reset: bool = False) -> None:
-        """Cut each connection behind a number of frames and on a side drawn from the seed."""
-        self.cut_after(between, reset=reset)
 
 
 # What is seen
@@ -517,7 +285,7 @@ class _Lane:
         return [trigger.fault for trigger in due]
 
 
-class Connection(_Breakable):
+class Connection(Breakable):
     """One connection through the wire, numbered from 1 in the order of arrival.
 
     number    its number
@@ -876,7 +644,7 @@ class Connection(_Breakable):
 # The wire
 
 
-class Wire(_Breakable):
+class Wire(Breakable):
     """A proxy to `target_host:target_port`, open from `async with` to its end.
 
     listen_port  0: any free one, then found in `port`
@@ -1145,105 +913,3 @@ async def _close(*writers: asyncio.StreamWriter) -> None:
             await writer.wait_closed()
         except OSError:
             pass  # it had ended with an error, which was noted then
-
-
-# The command
-
-
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add `wire` to the command line. Defaults come from TO, LISTEN, FAULT and SEED."""
-    parser = subparsers.add_parser(
-        "wire",
-        help="a proxy that prints each frame and breaks connections on purpose",
-        description="Stands between a client and a server, prints each frame, and can break it.",
-        epilog=GRAMMAR,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    env = os.environ.get
-    to, listen = env("TO") or DEFAULT_TO, env("LISTEN") or DEFAULT_LISTEN
-    parser.add_argument("--to", default=to, help="the server (TO; default %(default)s)")
-    parser.add_argument("--listen", default=listen, help="the port (LISTEN; default %(default)s)")
-    parser.add_argument("--fault", default=env("FAULT") or "pass", help="see below (FAULT)")
-    parser.add_argument("--seed", default=env("SEED"), help="a whole number, for ranges (SEED)")
-
-
-def main(options: argparse.Namespace) -> int:
-    """Run a wire until Ctrl-C. Returns 130 then; exits 2 with one line if it cannot start."""
-    to = options.to if "://" in options.to else f"ws://{options.to}"
-    try:
-        target = address(to)
-        faults = parse_faults(options.fault)
-    except FaultError as error:
-        console.stop(f"FAULT={options.fault}: {error}")
-    except ValueError as error:
-        console.stop(str(error))
-    if target.secure:
-        console.stop(f"{to}: the wire reads plain ws:// only; TLS would show it nothing but noise")
-    if not options.listen.isdecimal() or int(options.listen) > 65535:
-        console.stop(f"LISTEN={options.listen} is not a port (1 to 65535)")
-    if options.seed and not options.seed.isdecimal():
-        console.stop(f"SEED={options.seed} is not a whole number")
-    if int(options.listen) == target.port and target.host in ("127.0.0.1", "localhost", "::1"):
-        console.stop(f"LISTEN={options.listen} is where the server is: the wire needs another port")
-    stop = asyncio.Event()
-    wire = Wire(
-        target.host,
-        target.port,
-        listen_port=int(options.listen),
-        faults=faults,
-        seed=int(options.seed) if options.seed else None,
-        on_event=lambda event: _print(show(event), stop),
-    )
-    try:
-        asyncio.run(_run(wire, target.path, faults, stop))
-    except KeyboardInterrupt:
-        return 130
-    except OSError as error:
-        console.stop(f"cannot listen on {wire.host}:{wire.port} ({why(error)}); try LISTEN=9001")
-    return 0
-
-
-async def _run(wire: Wire, path: str, faults: list[Fault], stop: asyncio.Event) -> None:
-    """Serve until `stop` is set or the task is cancelled, as Ctrl-C does. Raises OSError."""
-    async with wire:
-        host, port = wire.target
-        arrow = console.to_server(console.TO_SERVER)
-        _print(f"{console.bold('wire')}  {wire.url(path)} {arrow} ws://{host}:{port}{path}", stop)
-        _print(f"fault {', '.join(map(str, faults)) or 'pass'}   seed {wire.seed}", stop)
-        typed = sys.stdin is not None and sys.stdin.isatty()
-        if typed:
-            names = " · ".join(get_args(Action))
-            _print(console.control(f"type a fault and Enter: {names} · heal"), stop)
-            _print(console.control("such as: cut after 2 frames from client"), stop)
-            rest = bytearray()
-            asyncio.get_running_loop().add_reader(0, lambda: _typed(wire, rest, stop))
-        try:
-            await stop.wait()
-        finally:
-            if typed:
-                asyncio.get_running_loop().remove_reader(0)
-
-
-def _typed(wire: Wire, rest: bytearray, stop: asyncio.Event) -> None:
-    """Apply the faults that were typed; the end of the input ends only the typing."""
-    data = os.read(0, 4096)
-    if not data:
-        asyncio.get_running_loop().remove_reader(0)
-        return
-    rest += data
-    *lines, tail = rest.split(b"\n")
-    rest[:] = tail
-    for line in lines:
-        try:
-            wire.apply(line.decode(errors="replace"))
-        except (FaultError, OSError) as error:
-            _print(console.problem(f"{console.PROBLEM} {error}"), stop)
-
-
-def _print(text: str, stop: asyncio.Event) -> None:
-    """Print at once. When nobody reads any more (`| head`), stop."""
-    try:
-        print(text, flush=True)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # docs.python.org, library/signal, SIGPIPE
-        stop.set()

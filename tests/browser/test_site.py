@@ -70,16 +70,12 @@ async def test_every_text_can_be_read_in_light_and_dark(site: str, new_page: New
     page = await new_page()
 
     for name in PAGES:
-        await page.emulate_media(color_scheme="light")
         await page.goto(address(site, "en", name))
         await page.evaluate(UNFOLD)
-        assert not await is_dark(page)
-        assert await faint(page) == [], name
-
-        await page.emulate_media(color_scheme="dark")
-        await expect(page.locator("body[data-md-color-scheme=slate]")).to_be_attached()
-        assert await is_dark(page)
-        assert await faint(page) == [], name
+        for _ in range(2):
+            scheme = "dark" if await is_dark(page) else "light"
+            assert await faint(page) == [], (name, scheme)
+            await page.locator("label[for^=__palette]:visible").click()
 
 
 @both_languages
@@ -137,16 +133,15 @@ async def test_a_lesson_shows_code_diagrams_and_folded_answers(
     await expect(page.locator("pre.wire").first).to_contain_text("$ ")  # a transcript
 
     await drawn(page)
-    mermaid = page.locator("div.mermaid svg")
-    by_hand = page.locator("article svg.timeline")
-    written = re.findall(r"^```mermaid|^--8<-- \"site/diagrams/", source, flags=re.MULTILINE)
-    await expect(page.locator("article").locator(mermaid.or_(by_hand)).first).to_be_visible()
-    assert await mermaid.count() + await by_hand.count() >= min(len(written), 1)
-    for diagram in await mermaid.all():
+    diagrams = page.locator("div.mermaid svg, svg.timeline")
+    written = re.findall(r"^```mermaid", source, flags=re.MULTILINE)
+    assert await diagrams.count() >= max(len(written), 1)
+    for diagram in await diagrams.all():
         box = await diagram.bounding_box()
         assert box and box["width"] > 200 and box["height"] > 100
-        assert await diagram.locator(".messageText").count() > 0
-        assert "Syntax error" not in (await diagram.text_content() or "")
+        words = await diagram.locator("text, foreignObject").all_text_contents()
+        assert len(words) > 3
+        assert "Syntax error" not in " ".join(words)
 
     question = page.locator("details.question").first
     answer = question.locator("> :not(summary)").first

@@ -26,7 +26,8 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 
-from course import wire as command
+from course import wire_command as command
+from course.faults import Fault, FaultError, Side, parse_faults
 from course.frames import (
     BINARY,
     CLOSE,
@@ -38,7 +39,7 @@ from course.frames import (
     close_payload,
     handshake_request,
 )
-from course.wire import Event, Fault, FaultError, Side, Wire, parse_faults, show
+from course.wire import Event, Wire, show
 
 DEADLINE = 20.0  # seconds for what comes at once, on a busy machine
 MASK = bytes.fromhex("37fa213d")
