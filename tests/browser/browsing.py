@@ -55,6 +55,7 @@ class Visitors:
     def __init__(self, browser: Browser) -> None:
         self.browser = browser
         self.waiting: dict[str, list[Page]] = defaultdict(list)  # locale → pages to hand out
+        self.locales: dict[Page, str] = {}
 
     async def arrive(
         self, *, viewport: ViewportSize = WIDE, dark: bool = False, locale: str = "en-US"
@@ -66,7 +67,7 @@ class Visitors:
         await page.emulate_media(color_scheme="dark" if dark else "light")
         return page
 
-    async def leave(self, page: Page, locale: str) -> None:
+    async def leave(self, page: Page) -> None:
         """Take a page back, or give it up if it cannot be emptied."""
         try:
             await page.evaluate(FORGET)
@@ -76,10 +77,12 @@ class Visitors:
         except Error:  # its process crashed, or the test closed it
             await page.context.close()
         else:
-            self.waiting[locale].append(page)
+            self.waiting[self.locales[page]].append(page)
 
     async def _new(self, locale: str) -> Page:
         context = await self.browser.new_context(locale=locale)
         context.set_default_timeout(PATIENCE_MS)
         await context.add_init_script(OPEN_SHADOWS)
-        return await context.new_page()
+        page = await context.new_page()
+        self.locales[page] = locale
+        return page

@@ -6,12 +6,23 @@ import contextlib
 import fcntl
 import functools
 import os
+import re
 import threading
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from playwright.async_api import Page, expect
+
 from course import site
+from course.manifest import ROOT
+
+ENGLISH = ROOT / "site" / "en"
+PAGES = [  # as in an address: "", "chapters/01-browser/" …
+    re.sub(r"(^|/)index/$", r"\1", path.relative_to(ENGLISH).with_suffix("").as_posix() + "/")
+    for path in sorted(ENGLISH.rglob("*.md"))
+]
+PREFIX = {"en": "", "zh": "zh/"}
 
 
 def build_once(temporary: Path) -> Path:
@@ -31,7 +42,13 @@ def build_once(temporary: Path) -> Path:
     return target
 
 
-class QuietHandler(SimpleHTTPRequestHandler):
+class Handler(SimpleHTTPRequestHandler):
+    """Files that may be cached: each run has a server of its own, so none can be stale."""
+
+    def end_headers(self) -> None:
+        self.send_header("Cache-Control", "max-age=3600")
+        super().end_headers()
+
     def log_message(self, *arguments: object) -> None:
         """Say nothing of each request."""
 
@@ -39,7 +56,7 @@ class QuietHandler(SimpleHTTPRequestHandler):
 @contextlib.contextmanager
 def serving(folder: Path) -> Iterator[str]:
     """Serve `folder` on a free loopback port; yields its address, with a slash at the end."""
-    handler = functools.partial(QuietHandler, directory=str(folder))
+    handler = functools.partial(Handler, directory=str(folder))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -48,3 +65,10 @@ def serving(folder: Path) -> Iterator[str]:
         finally:
             server.shutdown()
             thread.join()
+
+
+async def drawn(page: Page) -> None:
+    """Wait until every diagram is drawn: then the <pre> of its source is gone."""
+    await expect(page.locator("pre.mermaid")).to_have_count(0)
+    for diagram in await page.locator("div.mermaid").all():
+        await expect(diagram.locator("svg")).to_have_count(1)

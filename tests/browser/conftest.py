@@ -66,23 +66,23 @@ def watch() -> Watch:
 async def new_page(
     visitors: Visitors, watch: Watch, request: pytest.FixtureRequest
 ) -> AsyncIterator[NewPage]:
-    opened: list[tuple[Page, str]] = []
+    opened: list[Page] = []
 
     async def open_page(
         *, viewport: ViewportSize = WIDE, dark: bool = False, locale: str = "en-US"
     ) -> Page:
         page = await visitors.arrive(viewport=viewport, dark=dark, locale=locale)
-        opened.append((page, locale))
+        opened.append(page)
         watch.begin(page)
         return page
 
     yield open_page
-    for page, locale in opened:
+    for page in opened:
         watch.end(page)  # first: to leave a page makes its sockets complain
         if request.node.stash.get(FAILED, False):
             await page.context.close()  # whatever is wrong with it must not reach the next test
         else:
-            await visitors.leave(page, locale)
+            await visitors.leave(page)
     if problems := watch.problems():
         pytest.fail("the pages did what nobody expected:\n" + "\n".join(problems), pytrace=False)
 

@@ -9,17 +9,12 @@ from playwright.async_api import Locator, Page, expect
 
 from course.manifest import ROOT, load
 from tests.browser.browsing import NARROW
+from tests.browser.built_site import PAGES, PREFIX, drawn
 from tests.browser.conftest import NewPage
 from tests.browser.looks import faint, overflow
 
 pytestmark = pytest.mark.xdist_group("site")
 
-PREFIX = {"en": "", "zh": "zh/"}
-SOURCES = sorted((ROOT / "site" / "en").rglob("*.md"))
-PAGES = [
-    re.sub(r"(index)?\.md$", "", path.relative_to(ROOT / "site" / "en").as_posix()).rstrip("/")
-    for path in SOURCES
-]
 LESSONS = [page for page in PAGES if page.startswith("chapters/")]
 NAMES = {"en": "Frame by Frame", "zh": "逐帧"}
 UNFOLD = "for (const box of document.querySelectorAll('details')) box.open = true"
@@ -28,14 +23,7 @@ both_languages = pytest.mark.parametrize("language", ["en", "zh"])
 
 
 def address(site: str, language: str, page: str) -> str:
-    return site + PREFIX[language] + (f"{page}/" if page else "")
-
-
-async def drawn(page: Page) -> None:
-    """Wait until every diagram is drawn: then the <pre> of its source is gone."""
-    await expect(page.locator("pre.mermaid")).to_have_count(0)
-    for diagram in await page.locator("div.mermaid").all():
-        await expect(diagram.locator("svg")).to_have_count(1)
+    return site + PREFIX[language] + page
 
 
 # Every page
@@ -106,7 +94,7 @@ async def test_the_navigation_names_every_page_and_marks_this_one(
     language: str, site: str, new_page: NewPage
 ) -> None:
     page = await new_page()
-    await page.goto(address(site, language, "chapters/02-echo"))
+    await page.goto(address(site, language, "chapters/02-echo/"))
 
     links = page.locator(".md-sidebar--primary nav a.md-nav__link:not([href^='#'])")
     targets = await links.evaluate_all("(links) => links.map((link) => link.href)")
@@ -126,7 +114,7 @@ async def test_a_lesson_shows_code_diagrams_and_folded_answers(
 ) -> None:
     page = await new_page()
     await page.goto(address(site, language, lesson))
-    source = (ROOT / "site" / language / f"{lesson}.md").read_text(encoding="utf-8")
+    source = (ROOT / "site" / language / f"{lesson.rstrip('/')}.md").read_text(encoding="utf-8")
 
     assert await page.locator(".highlight code").count() >= 8
     assert await page.locator(".highlight code .k").count() > 50  # keywords, in their colour
@@ -153,7 +141,7 @@ async def test_a_lesson_shows_code_diagrams_and_folded_answers(
 # From one language to the other
 
 
-@pytest.mark.parametrize("name", ["", "chapters/03-heartbeat", "reference/source-defects"])
+@pytest.mark.parametrize("name", ["", "chapters/03-heartbeat/", "reference/source-defects/"])
 async def test_the_language_switch_stays_on_the_page(
     name: str, site: str, new_page: NewPage
 ) -> None:
@@ -173,14 +161,14 @@ async def test_the_language_switch_stays_on_the_page(
 
 async def test_the_language_switch_stays_at_the_heading(site: str, new_page: NewPage) -> None:
     page = await new_page()
-    await page.goto(address(site, "en", "chapters/03-heartbeat"))
+    await page.goto(address(site, "en", "chapters/03-heartbeat/"))
     await page.locator(".md-sidebar--secondary a[href='#check']").click()
     await expect(page).to_have_url(re.compile("#check$"))
 
     await page.get_by_role("button", name="Select language").hover()
     await page.get_by_role("link", name="中文", exact=True).click()
 
-    await expect(page).to_have_url(address(site, "zh", "chapters/03-heartbeat") + "#check")
+    await expect(page).to_have_url(address(site, "zh", "chapters/03-heartbeat/") + "#check")
     await expect(page.locator("h2#check")).to_be_in_viewport()
 
 
@@ -248,7 +236,7 @@ async def test_the_palette_follows_the_system_until_you_choose(
 
     await page.locator(f"label[title='Switch to {'light' if dark else 'dark'}']").click()
     assert await is_dark(page) != dark
-    await page.goto(address(site, "zh", "chapters/01-browser"))
+    await page.goto(address(site, "zh", "chapters/01-browser/"))
     assert await is_dark(page) != dark  # both languages remember it
 
 
@@ -321,7 +309,7 @@ class Dissector:
 @pytest.fixture
 async def dissector(language: str, site: str, new_page: NewPage) -> Dissector:
     page = await new_page()
-    await page.goto(address(site, language, "reference/frame-dissector"))
+    await page.goto(address(site, language, "reference/frame-dissector/"))
     return Dissector(page, language)
 
 
@@ -405,7 +393,7 @@ async def test_the_dissector_of_a_lesson_works_as_well(
     language: str, site: str, new_page: NewPage
 ) -> None:
     page = await new_page()
-    await page.goto(address(site, language, "chapters/01-browser"))
+    await page.goto(address(site, language, "chapters/01-browser/"))
     dissector = Dissector(page, language)
 
     await dissector.example("masked")
@@ -423,7 +411,7 @@ async def test_defects_can_be_filtered_by_chapter(
     language: str, label: str, count: str, site: str, new_page: NewPage
 ) -> None:
     page = await new_page()
-    await page.goto(address(site, language, "reference/source-defects"))
+    await page.goto(address(site, language, "reference/source-defects/"))
     shown, bar = page.locator(".defect:visible"), page.locator(".filter")
     everything = await page.locator(".defect").count()
     assert everything == await shown.count() == 87

@@ -96,7 +96,7 @@ async def test_nothing_of_a_visitor_is_left_for_the_next(
     await page.evaluate(
         "() => { localStorage.a = sessionStorage.b = document.cookie = 'c=1'; window.d = 1; }"
     )
-    await visitors.leave(page, "en-US")
+    await visitors.leave(page)
 
     again = await visitors.arrive()
 
@@ -106,7 +106,7 @@ async def test_nothing_of_a_visitor_is_left_for_the_next(
         """() => [localStorage.length, sessionStorage.length, document.cookie, window.d ?? 0,
                   matchMedia("(prefers-color-scheme: dark)").matches]"""
     ) == [0, 0, "", 0, False]
-    await visitors.leave(again, "en-US")
+    await visitors.leave(again)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,85 @@
+"""Pictures of every page, for people to look at: wide and narrow, both languages, light and dark.
+
+Run: python -m tests.browser.screenshots        and find them in build/screenshots/
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from playwright.async_api import Page
+
+from course import site, tools
+from course.manifest import LANGUAGES, load
+from tests.browser.browsing import NARROW, WIDE, Visitors, chromium
+from tests.browser.built_site import PAGES, PREFIX, drawn, serving
+from tests.browser.chapter_page import ChapterPage, running
+
+FOLDER = tools.BUILD / "screenshots"
+VIEWPORTS = {"wide": WIDE, "narrow": NARROW}
+PALETTES = {"light": False, "dark": True}
+LOOKS = list(itertools.product(LANGUAGES, VIEWPORTS, PALETTES))
+# What is pressed on a chapter's page first, so that its log has something to show.
+PRESSED = {
+    1: ("#send-text", "#send-binary", "#close", "#connect"),
+    2: ("#send-text", "#send-binary", "#rest", "#rest-404"),
+    3: ("#ping", "#send-echo", "#send-broken", "#rest"),
+}
+
+
+async def chapters(visitors: Visitors) -> None:
+    for chapter in load().chapters:
+        async with running(chapter.number) as server:
+            for language, size, palette in LOOKS:
+                page = await visitors.arrive(viewport=VIEWPORTS[size], dark=PALETTES[palette])
+                await page.goto(f"{server.page}?lang={language}")
+                await converse(page, chapter.number)
+                await save(page, f"chapter-{chapter.number}-{size}-{language}-{palette}")
+                await visitors.leave(page)
+
+
+async def converse(page: Page, number: int) -> None:
+    opened = ChapterPage(page)
+    await opened.logged("open")
+    for button in PRESSED[number]:
+        before = len(await opened.lines())
+        await page.locator(f"{button}:enabled").click()
+        await page.locator("#log li").nth(before + 1).wait_for()  # it was said, and answered
+
+
+async def lessons(visitors: Visitors, address: str) -> None:
+    for language, size, palette in LOOKS:
+        for name in PAGES:
+            page = await visitors.arrive(viewport=VIEWPORTS[size], dark=PALETTES[palette])
+            await page.goto(address + PREFIX[language] + name)
+            await drawn(page)
+            short = name.rstrip("/").replace("/", "-") or "home"
+            await save(page, f"site-{short}-{size}-{language}-{palette}")
+            await visitors.leave(page)
+
+
+async def save(page: Page, name: str) -> None:
+    await page.screenshot(path=FOLDER / f"{name}.png", full_page=True)
+
+
+async def main() -> None:
+    if not tools.chinese_fonts():
+        print("no Chinese font is installed: Chinese will be shown as boxes", file=sys.stderr)
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    with tempfile.TemporaryDirectory() as folder:
+        site.build(Path(folder))
+        with serving(Path(folder)) as address:
+            async with chromium() as browser:
+                visitors = Visitors(browser)
+                await chapters(visitors)
+                await lessons(visitors, address)
+    print(f"{len(list(FOLDER.iterdir()))} pictures in {FOLDER}")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
