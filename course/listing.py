@@ -22,7 +22,7 @@ COMMANDS = {
     "zh": [
         ("make chapter-N", "运行第 N 章，并告诉你可以试什么      （PORT=9000 换端口）"),
         ("make start-N", "把第 N 章的起点复制到 work/"),
-        ("make check-N", '批改 work/，或 CMD="node server.js"，或 URL=ws://…'),
+        ("make check-N", '评分 work/，或 CMD="node server.js"，或 URL=ws://…'),
         ("make hint-N · make diff-N", "下一条提示 · 以 diff 形式看答案"),
         ("make progress", "已经通过了什么"),
         ("make wire", "观察并破坏一条连接：TO=ws://… FAULT=blackhole"),
