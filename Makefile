@@ -28,6 +28,10 @@ hint-%:
 record-%:
 	@$(COURSE) record "$*"
 
+# Anything else: say what there is, in one line.
+%:
+	@echo "course: there is no \`make $@\`; \`make\` alone lists what there is" >&2; exit 2
+
 # For maintainers: pin again after a change of requirements/*.in. Needs uv.
 requirements:
 	cd requirements && for group in learner test docs; do \

@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 
 from course import catalogue, console, progress
 from course.cli import chapter_number
+from course.language import language
 from course.manifest import ROOT, Chapter, load
 
 REACH_SECONDS = 5.0  # how long a running program may take to accept a connection
@@ -52,6 +53,7 @@ def main(options: argparse.Namespace) -> int:
             **subject,
             "chapter": chapter.number,
             "lesson": f"chapters/{chapter.slug}/",
+            "language": language(),
             "asked": choose_only(options.only, names),
             "results": str(results_file),
             "html": str(options.html) if options.html else None,
@@ -176,7 +178,8 @@ def run_pytest(task: dict[str, Any], names: tuple[str, ...], folder: Path) -> No
     os.environ.pop("PYTEST_ADDOPTS", None)
     sys.path.insert(0, str(ROOT))
     # Ended from outside, the grader still ends the program that it has started, as after Ctrl-C.
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
     pytest.main(
         [
             *("-p", "pytest_asyncio.plugin", "-p", "tests.harness.plugin"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -55,6 +56,9 @@ def main(arguments: Sequence[str]) -> int:
         stop(str(error))
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # nobody reads any more (`| head`)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 141
 
 
 def chapter_number(text: str) -> int:

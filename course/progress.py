@@ -114,7 +114,7 @@ def show_hint(number: int) -> int:
     else:
         check = catalogue.find(graded.failed[0])
     shown = progress.hints.get(check.id, 0)
-    print(f"{console.bold(check.id)}  {check.behaviour}\n")
+    print(f"{console.bold(check.id)}  {check.sentence(language())}\n")
     for paragraph in check.hint[: shown + 1]:
         print(f"{textwrap.fill(paragraph, 92)}\n")
     if shown + 1 >= len(check.hint):

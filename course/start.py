@@ -7,6 +7,7 @@ import shutil
 
 from course import catalogue, console
 from course.cli import chapter_number
+from course.language import language
 from course.manifest import ROOT, Chapter, load
 
 # What belongs to the chapter and not to its code.
@@ -33,8 +34,9 @@ def main(options: argparse.Namespace) -> int:
     for name in chapter.adds:
         print(f"  {console.bold(name)}")
         for check in modules[name].checks:
-            print(f"    {console.control('·')} {check.behaviour}")
+            print(f"    {console.control('·')} {check.sentence(language())}")
     print(f"\nEdit it, then: make check-{chapter.number}   (stuck? make hint-{chapter.number})")
+    print(f"Run it: cd {work} && ../../.venv/bin/{chapter.run}")
     return 0
 
 

@@ -43,6 +43,8 @@ def main(options: argparse.Namespace) -> int:
         console.stop(f"FAULT={options.fault}: {error}")
     except ValueError as error:
         console.stop(str(error))
+    if options.to.startswith("http") or "://" not in options.to:
+        console.stop(f"TO={options.to} is not of the form ws://host:port/ws")
     if target.secure:
         console.stop(f"{to}: the wire reads plain ws:// only; TLS would show it nothing but noise")
     if not options.listen.isdecimal() or int(options.listen) > 65535:

@@ -18,7 +18,9 @@ URL = os.environ.get("URL", "") or "ws://127.0.0.1:8080/ws"
 def show(arrow: str, message: str | bytes) -> None:
     """Print one message with its direction, its type and its size in bytes."""
     if isinstance(message, str):
-        print(f"{arrow} text {len(message.encode())} bytes  {message}", flush=True)
+        # What a stranger sent must not steer our terminal: only what can be printed is.
+        shown = "".join(char if char.isprintable() else repr(char)[1:-1] for char in message)
+        print(f"{arrow} text {len(message.encode())} bytes  {shown}", flush=True)
     else:
         print(f"{arrow} binary {len(message)} bytes  {message.hex(' ')}", flush=True)
 

@@ -45,7 +45,7 @@ async def converse(connection: ServerConnection) -> None:
             await connection.send(message)  # and the type decides the opcode it is sent with
     except ConnectionClosed:
         pass  # no clean close: how it ended is told below, as it is for a clean one
-    print(f"a connection ended: {connection.close_code} {connection.close_reason}", flush=True)
+    print(f"a connection ended: {connection.close_code} {connection.close_reason!r}", flush=True)
 
 
 async def main() -> None:

@@ -21,6 +21,9 @@ async def overflow(page: Page) -> str:
 
 
 FAINT = """() => {
+  const still = document.createElement("style");
+  still.textContent = "* { transition: none !important; }"; // a colour on its way is no colour yet
+  document.head.append(still);
   const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
   const known = new Map();
   const paint = (color) => {
@@ -36,9 +39,14 @@ FAINT = """() => {
     value <= 0.04045 * 255 ? value / 255 / 12.92 : ((value / 255 + 0.055) / 1.055) ** 2.4;
   const luminance = ([red, green, blue]) =>
     0.2126 * linear(red) + 0.7152 * linear(green) + 0.0722 * linear(blue);
-  const ground = (element) => element === null
-    ? [255, 255, 255]
-    : over(rgba(getComputedStyle(element).backgroundColor), ground(element.parentElement));
+  const grounds = new Map([[null, [255, 255, 255]]]);
+  const ground = (element) => {
+    if (!grounds.has(element)) {
+      const below = ground(element.parentElement);
+      grounds.set(element, over(rgba(getComputedStyle(element).backgroundColor), below));
+    }
+    return grounds.get(element);
+  };
 
   const found = new Set();
   const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
@@ -53,6 +61,7 @@ FAINT = """() => {
     const large = size >= 24 || (size >= 18.66 && style.fontWeight >= 700);
     if (ratio < (large ? 3 : 4.5)) found.add(`${ratio.toFixed(2)}:1 ${text.slice(0, 40)}`);
   }
+  still.remove();
   return [...found];
 }"""
 

@@ -397,13 +397,12 @@ async def test_rest_answers_while_the_socket_is_open(
     await page.logged("text", "still there?", kind="in")
 
 
-@pytest.mark.parametrize("number", [2, 3])
 async def test_rest_of_a_stopped_server_is_a_problem_of_its_own(
-    number: int, open_chapter: OpenChapter, watch: Watch
+    open_chapter: OpenChapter, watch: Watch
 ) -> None:
     watch.expect("console error: .*ERR_CONNECTION_REFUSED")
     watch.expect("request failed: .*/api/ping")
-    async with running(number) as server:
+    async with running(3) as server:
         page = await open_chapter(server)
         server.signal(signal.SIGTERM)
         await page.logged("close", "1001")
@@ -436,28 +435,27 @@ async def test_a_ping_shows_its_round_trip(chapter_3: Server, open_chapter: Open
     )
 
 
-@pytest.mark.parametrize(
-    ("typed", "data"),
-    [
-        ('{"word": "帧"}', {"word": "帧"}),
-        ("[1, null, 2.5]", [1, None, 2.5]),
-        ("中文，不是 JSON", "中文，不是 JSON"),
-        ('"42"', "42"),
-        ("", ""),
-    ],
-)
-async def test_data_comes_back_in_an_echo(
-    typed: str, data: object, chapter_3: Server, open_chapter: OpenChapter
-) -> None:
+TYPED: dict[str, object] = {
+    '{"word": "帧"}': {"word": "帧"},
+    "[1, null, 2.5]": [1, None, 2.5],
+    "中文，不是 JSON": "中文，不是 JSON",
+    '"42"': "42",
+    "": "",
+}
+
+
+async def test_data_comes_back_in_an_echo(chapter_3: Server, open_chapter: OpenChapter) -> None:
     page = await open_chapter(chapter_3)
 
-    await page.field(ECHO_FIELD).fill(typed)
-    await page.field(ECHO_FIELD).press("Enter")
+    for number, (typed, data) in enumerate(TYPED.items(), start=1):
+        await page.field(ECHO_FIELD).fill(typed)
+        await page.field(ECHO_FIELD).press("Enter")
 
-    there = envelope((await page.logged("text", '"echo"', kind="out")).content)
-    back = envelope((await page.logged("text", '"echo"', kind="in")).content)
-    assert there["data"] == back["data"] == data
-    assert there["requestId"] == back["requestId"]
+        there = await page.logged("text", '"echo"', kind="out", number=number)
+        back = await page.logged("text", '"echo"', kind="in", number=number)
+        request, reply = envelope(there.content), envelope(back.content)
+        assert request["data"] == reply["data"] == data
+        assert request["requestId"] == reply["requestId"]
 
 
 BROKEN = {
@@ -713,10 +711,8 @@ LONG = "x" * 300 + "。" * 120
 async def test_a_narrow_page_does_not_scroll_sideways(
     each_chapter: Server, open_chapter: OpenChapter
 ) -> None:
-    page = await open_chapter(each_chapter, viewport=NARROW)
-
     for language in ("en", "zh"):
-        await page.page.goto(f"{each_chapter.page}?lang={language}")
+        page = await open_chapter(each_chapter, language, viewport=NARROW)
         await page.page.evaluate(
             """(text) => {
               for (const kind in ARROWS) log(kind, "InvalidAccessError", 70000, text);
@@ -795,21 +791,24 @@ FOCUS = """() => {
 }"""
 
 
-@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
 async def test_the_keyboard_reaches_every_control_in_sight(
-    viewport: Any, each_chapter: Server, open_chapter: OpenChapter
+    each_chapter: Server, open_chapter: OpenChapter
 ) -> None:
-    page = await open_chapter(each_chapter, viewport=viewport)
+    page = await open_chapter(each_chapter)
     controls = await page.page.locator(
         ":is(input, select, button):enabled, [tabindex='0']"
     ).evaluate_all("(found) => found.map((element) => element.id)")
 
-    visited = []
-    for _ in range(len(controls)):
-        await page.page.keyboard.press("Tab")
-        visited.append(await page.page.evaluate(FOCUS))
+    for viewport in (WIDE, NARROW):
+        await page.page.set_viewport_size(viewport)
+        await page.page.reload()
+        await page.logged("open")
+        visited = []
+        for _ in controls:
+            await page.page.keyboard.press("Tab")
+            visited.append(await page.page.evaluate(FOCUS))
 
-    assert all(visited)
-    assert [stop["name"] for stop in visited] == controls
-    assert [stop["name"] for stop in visited if not stop["outline"]] == []
-    assert [stop["name"] for stop in visited if not stop["seen"]] == []
+        assert all(visited)
+        assert [stop["name"] for stop in visited] == controls
+        assert [stop["name"] for stop in visited if not stop["outline"]] == []
+        assert [stop["name"] for stop in visited if not stop["seen"]] == []

@@ -7,6 +7,7 @@ from tests.harness.verdict import check, fail, require, same_bytes
 MANY = 10_000
 BATCH = 500  # sent together before their echoes are read
 LARGE = 60_000
+SIZES = (0, 1, 125, 126, 127, 65_535, 65_536)
 NAMES = {TEXT: "text", BINARY: "binary"}
 
 
@@ -63,6 +64,48 @@ async def test_large(subject: Subject) -> None:
     from TCP does not bring a whole frame: read until its length is there.
     """
     await echoed(subject, TEXT, b"0123456789" * (LARGE // 10))
+
+
+@check("RFC 6455 §5.2")
+async def test_every_form_of_length(subject: Subject) -> None:
+    """Messages of 0, 1, 125, 126, 127, 65,535 and 65,536 bytes come back whole.
+
+    Up to 125 the length stands in seven bits; up to 65,535 in two bytes more, after the mark 126;
+    from there on in eight, after 127. The mistakes are made at the borders.
+    """
+    peer = await subject.client()
+    for size in SIZES:
+        data = b"x" * size
+        await peer.send(BINARY, data)
+        same(await peer.message(f"binary, {size} bytes"), BINARY, data)
+
+
+@check("RFC 6455 §5.2")
+async def test_byte_by_byte(subject: Subject) -> None:
+    """A frame that arrives byte by byte comes back whole.
+
+    TCP is a stream and may cut a frame anywhere, inside its header too. Read exactly as many bytes
+    as you need, and wait for the rest.
+    """
+    peer = await subject.client()
+    await peer.send_bytewise(TEXT, b"slow")
+    same(await peer.message("text, 4 bytes: slow"), TEXT, b"slow")
+
+
+@check("RFC 6455 §5.4")
+async def test_binary_in_fragments(subject: Subject) -> None:
+    """A binary message in fragments stays binary, even when its first fragment is empty.
+
+    The kind stands in the first fragment alone, so keep it until the last. Whether a message is
+    under way is not whether bytes of it have come.
+    """
+    peer = await subject.client()
+
+    await peer.send(BINARY, b"", fin=False)
+    await peer.send(0, b"\x00\xff", fin=False)
+    await peer.send(0, b"\x10", fin=True)
+
+    same(await peer.message("binary, 3 bytes"), BINARY, b"\x00\xff\x10")
 
 
 @check("RFC 6455 §5.6")

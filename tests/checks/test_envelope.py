@@ -1,13 +1,15 @@
 """The envelope: one shape for every message, and exactly one answer to each."""
 
 import json
+import time
 from typing import Any
 
-from tests.harness.peer import BINARY, Peer
+from tests.harness.peer import BINARY, PING, PONG, TEXT, Peer
 from tests.harness.subject import Subject
 from tests.harness.verdict import LAST, check, fail, require
 
 MANY = 1000
+DAY = 86_400_000  # milliseconds that the server's clock may be off
 BATCH = 100  # bad messages sent together before their errors are read
 
 
@@ -45,6 +47,8 @@ def has_time(reply: dict[str, Any]) -> None:
     right = isinstance(ts, int | float) and not isinstance(ts, bool)
     got = json.dumps(reply, ensure_ascii=False)[:200]
     require(right, "a message of the server has no ts", expected='"ts": milliseconds', got=got)
+    now = time.time() * 1000
+    require(abs(ts - now) < DAY, "ts is not now, in milliseconds", expected=int(now), got=ts)  # type: ignore[operator]
 
 
 async def one_error_each(
@@ -69,6 +73,7 @@ async def one_error_each(
             expected="one error, then the pong",
             got=json.dumps(pong, ensure_ascii=False)[:200],
         )
+        has_time(pong)
 
 
 @check("Wire contract, chapter 3")
@@ -118,7 +123,7 @@ async def test_request_ids(subject: Subject) -> None:
     it into the reply, into an error as well. A request without one gets a reply without one.
     """
     peer = await subject.client()
-    wanted: list[str | None] = ["a", "x" * 128, "编号-3", None, ""]
+    wanted: list[str | None] = ["a", "x" * 128, "编" * 128, None, ""]
     for request_id in wanted:
         message = {"type": "echo", "data": 1, "requestId": request_id}
         await peer.send_json({k: v for k, v in message.items() if v is not None})
@@ -132,6 +137,54 @@ async def test_request_ids(subject: Subject) -> None:
             got=repr(reply.get("requestId")),
         )
         has_time(reply)
+
+
+@check("Wire contract: never a second client hurt by the first")
+async def test_each_client_has_its_own_replies(subject: Subject) -> None:
+    """Two clients that ask at once each get their own reply, and nothing else.
+
+    A reply goes to the connection that asked. Not to the latest one, and not to all.
+    """
+    alice, bob = await subject.client(), await subject.client()
+
+    await alice.send_json({"type": "echo", "data": "from alice", "requestId": "a"})
+    await bob.send_json({"type": "echo", "data": "from bob", "requestId": "b"})
+
+    for peer, request_id in ((bob, "b"), (alice, "a")):
+        reply = await peer.json(f"the echo of request {request_id}")
+        got = reply.get("requestId")
+        require(got == request_id, "a reply goes to another client", expected=request_id, got=got)
+    for peer in (alice, bob):
+        pong = await ask(
+            peer, {"type": "ping", "requestId": "end"}, "its own pong and nothing more"
+        )
+        require(pong.get("requestId") == "end", "a client gets another one's reply", got=pong)
+
+
+@check("RFC 6455 §5.4")
+async def test_message_in_fragments(subject: Subject) -> None:
+    """An envelope in fragments, cut inside a character, with a ping between, gets one reply.
+
+    Fragments are joined before they are decoded, and control frames may come between them.
+    """
+    peer = await subject.client()
+    data = '{"type":"echo","data":"帧","requestId":"parts"}'.encode()
+    cut = data.index("帧".encode()) + 1
+
+    await peer.send(TEXT, data[:cut], fin=False)
+    await peer.send(PING, b"in between")
+    pong = await peer.frame("a pong, before the message is complete")
+    require(
+        pong.opcode == PONG and pong.payload == b"in between",
+        "the ping between two fragments is not answered by its pong",
+        expected='pong "in between"',
+        got=f"opcode {pong.opcode}, {pong.payload[:24].hex(' ')}",
+    )
+    await peer.send(0, data[cut:], fin=True)
+
+    reply = await peer.json("the echo")
+    require(reply.get("data") == "帧", "the data is another", expected="帧", got=reply)
+    has_time(reply)
 
 
 @check("Wire contract: envelope")
@@ -154,7 +207,8 @@ async def test_unknown_type(subject: Subject) -> None:
 
     Silence leaves the client waiting; closing punishes it for being newer than the server.
     """
-    unknown = ['{"type":"dance","requestId":"7"}', '{"type":"","requestId":"7"}']
+    names = ("dance", "", "PING", "constructor", "__proto__", "toString", "__class__")
+    unknown = [f'{{"type":"{name}","requestId":"7"}}' for name in names]
     await one_error_each(subject, [*unknown], code="unknown_type", request_id="7")
 
 
@@ -186,6 +240,8 @@ async def test_type_is_a_string(subject: Subject) -> None:
     """
     bad = ["{}", '{"type":7}', '{"type":null}', '{"type":["ping"]}', '{"type":{}}']
     await one_error_each(subject, [*bad])
+    with_id = ['{"type":7,"requestId":"q"}', '{"requestId":"q"}']
+    await one_error_each(subject, [*with_id], request_id="q")
 
 
 @check("Wire contract: envelope")

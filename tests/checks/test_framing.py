@@ -1,13 +1,14 @@
 """Framing: control frames are answered, broken frames end one connection with the right code."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from tests.harness.peer import BINARY, CLOSE, PING, PONG, TEXT, Peer
 from tests.harness.subject import Subject
 from tests.harness.verdict import LAST, check, require, same_bytes
 
 PROTOCOL_ERROR, NOT_UTF8, TOO_BIG = 1002, 1007, 1009
-BAD_UTF8 = b"ab\xc0\xaf"  # an overlong slash
+BAD_UTF8 = (b"ab\xc0\xaf", b"\xe5\xb8", b"\xed\xa0\x80")  # overlong, cut off, half a pair
 HUGE = 101 << 20  # bytes that a header claims and nobody sends
 
 
@@ -38,6 +39,21 @@ async def test_ping_is_answered(subject: Subject) -> None:
     pong = await peer.frame("a pong with the same payload")
     require(pong.opcode == PONG, "no pong answers the ping", expected="opcode 10", got=pong.opcode)
     same_bytes(b"\x00payload\xff", pong.payload, "the pong's payload is not the ping's")
+
+
+@check("RFC 6455 §5.5")
+async def test_longest_ping(subject: Subject) -> None:
+    """A ping of 125 bytes, the longest there is, is answered whole.
+
+    125 is allowed, 126 is not.
+    """
+    peer = await subject.client()
+
+    await peer.send(PING, b"x" * 125)
+
+    pong = await peer.frame("a pong of 125 bytes")
+    require(pong.opcode == PONG, "no pong answers the ping", expected="opcode 10", got=pong.opcode)
+    same_bytes(b"x" * 125, pong.payload, "the pong's payload is not the ping's")
 
 
 @check("RFC 6455 §5.5.1")
@@ -245,7 +261,12 @@ async def test_bad_utf8(subject: Subject) -> None:
 
     A text message has to be UTF-8. Decode strictly; do not replace what does not fit by `�`.
     """
-    await ends_with(subject, NOT_UTF8, "bad UTF-8", lambda p: p.send(TEXT, BAD_UTF8))
+    for bad in BAD_UTF8:
+        await ends_with(subject, NOT_UTF8, "bad UTF-8", partial(_send_text, bad))
+
+
+async def _send_text(data: bytes, peer: Peer) -> None:
+    await peer.send(TEXT, data)
 
 
 @check("RFC 6455 §7.4.1", order=LAST)

@@ -127,6 +127,38 @@ async def test_welcome_comes_first(subject: Subject) -> None:
     )
 
 
+@check("RFC 6455 §4.2.2")
+async def test_nothing_is_agreed_unasked(subject: Subject) -> None:
+    """The answer names no subprotocol and no extension that was not offered.
+
+    A browser ends the connection when the server chooses what it did not offer. Leave the headers
+    Sec-WebSocket-Protocol and Sec-WebSocket-Extensions out, unless you choose from what was
+    offered.
+    """
+    peer = await subject.dial()
+
+    response = await upgrade(subject, peer)
+
+    for name in ("sec-websocket-protocol", "sec-websocket-extensions"):
+        got = response.headers.get(name)
+        require(
+            got is None, f"the answer has the header {name}", expected="no such header", got=got
+        )
+
+
+@check("RFC 9112 §2.2")
+async def test_handshake_in_pieces(subject: Subject) -> None:
+    """A request that arrives in several pieces is understood.
+
+    TCP is a stream: one read may bring half of the headers. Read until the blank line.
+    """
+    peer = await subject.dial()
+
+    response = await upgrade(subject, peer, pieces=3)
+
+    require(response.status == 101, "a request in pieces is refused", expected="101", got=response)
+
+
 @check("RFC 6455 §4.2.1")
 async def test_missing_key_is_refused(subject: Subject) -> None:
     """A handshake without Sec-WebSocket-Key is refused.
@@ -251,7 +283,7 @@ async def test_foreign_origin_is_refused(subject: Subject) -> None:
     tricks = [FOREIGN_ORIGIN]
     if subject.is_process:
         tricks += [f"{ORIGIN}.evil.example", f"http://evil-{ORIGIN[7:]}", f"{ORIGIN}:81", "null"]
-        tricks += [ORIGIN.replace("http:", "https:")]
+        tricks += [ORIGIN.replace("http:", "https:"), ORIGIN[:-1], "http://page", ""]
     for origin in tricks:
         peer = await subject.dial()
         response = await upgrade(subject, peer, headers={"Origin": origin})

@@ -294,5 +294,6 @@ async def test_app_ping(subject: Subject) -> None:
 
     reply = await peer.json('{"type":"pong","requestId":"beat-1"}')
     got = {name: reply.get(name) for name in ("type", "requestId")}
+    require("ts" in reply, "the pong has no ts", got=reply)
     expected = {"type": "pong", "requestId": "beat-1"}
     require(got == expected, "the reply is wrong", expected=expected, got=got)

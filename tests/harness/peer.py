@@ -21,6 +21,7 @@ from course import frames
 from tests.harness.exchange import Exchange
 from tests.harness.verdict import fail, require
 
+PAUSE = 0.02  # seconds between two pieces of what is sent in pieces
 WITHIN = 5.0  # seconds to wait for what should come at once
 LAST_BYTES = 1 << 20  # an HTTP answer longer than this is cut
 RFC_KEY = "dGhlIHNhbXBsZSBub25jZQ=="  # the sample of RFC 6455 §1.3
@@ -76,6 +77,7 @@ class Peer:
     def __init__(self, exchange: Exchange) -> None:
         self.exchange = exchange
         self.name = exchange.next_name()
+        self.masks = random.Random(self.name)  # a new mask for each frame, the same in each run
         self.parser = frames.FrameReader(masked=False)
         self.waiting: deque[frames.Frame] = deque()  # read, and not yet asked for
         self.answers = True  # pings and close frames, as a library would; False: it stays mute
@@ -103,6 +105,7 @@ class Peer:
         leave_out: tuple[str, ...] = (),
         upgrade: bool = True,
         body: bytes = b"",
+        pieces: int = 1,
     ) -> Response:
         """Send one HTTP request, by default a correct upgrade, and read its answer.
 
@@ -121,7 +124,10 @@ class Peer:
         lines = [f"{name}: {value}" for name, value in fields.items() if name not in leave_out]
         raw = "\r\n".join([f"{method} {path} HTTP/1.1", *lines, "", ""]).encode() + body
         self.exchange.add(self.name, "→", f"{method} {path} HTTP/1.1", raw)
-        await self._write(raw)
+        size = -(-len(raw) // pieces)
+        for start in range(0, len(raw), size):
+            await self._write(raw[start : start + size])
+            await asyncio.sleep(PAUSE if pieces > 1 else 0)  # so that they travel one by one
         return await self._response(path)
 
     async def _response(self, path: str) -> Response:
@@ -184,7 +190,7 @@ class Peer:
     ) -> None:
         """Send one frame, right or wrong: `rsv` sets reserved bits, `length` may lie."""
         self.sent_close = self.sent_close or opcode == CLOSE
-        mask = MASK if masked else None
+        mask = self.masks.randbytes(4) if masked else None
         raw = frames.build(opcode, payload, fin=fin, rsv=rsv, mask=mask, length=length)
         await self.send_raw(raw, _described(opcode, payload, fin, rsv, masked, length))
 
@@ -192,6 +198,14 @@ class Peer:
         """Send bytes as they are; `text` says what they are."""
         self.exchange.add(self.name, "→", text, raw)
         await self._write(raw)
+
+    async def send_bytewise(self, opcode: int, payload: bytes) -> None:
+        """Send one frame byte by byte, each in a packet of its own."""
+        raw = frames.build(opcode, payload, mask=self.masks.randbytes(4))
+        self.exchange.add(self.name, "→", f"{frames.OPCODES[opcode]}, byte by byte", raw)
+        for byte in raw:
+            await self._write(bytes([byte]))
+            await asyncio.sleep(PAUSE)
 
     async def send_text(self, text: str) -> None:
         await self.send(TEXT, text.encode())
@@ -253,7 +267,7 @@ class Peer:
                     if frame.opcode != PING:
                         return frame
         except TimeoutError:
-            fail(f"nothing came in {within:g} s", expected=expecting, got="nothing")
+            fail("what has to come does not come in time", expected=expecting, got="nothing")
         fail(
             "the server ended the connection",
             expected=expecting,
@@ -263,14 +277,19 @@ class Peer:
     async def message(self, expecting: str, within: float = WITHIN) -> Message:
         """The next whole message. Control frames are passed over; a close frame fails."""
         opcode, data = 0, b""
+        until = asyncio.get_running_loop().time() + within
         while True:
-            frame = await self.frame(expecting, within)
+            left = until - asyncio.get_running_loop().time()
+            frame = await self.frame(expecting, max(left, 0.0))
             if frame.opcode == CLOSE:
                 got = str(_ended(frame, "end"))
                 fail("the server closed the connection", expected=expecting, got=got)
             if frame.opcode == PONG:
                 continue
+            if (frame.opcode == 0) != (opcode != 0):
+                fail("the server's fragments do not make a message (RFC 6455 §5.4)")
             opcode, data = opcode or frame.opcode, data + frame.payload
+            require(len(data) <= LAST_BYTES, "the server's message does not end", got=len(data))
             if frame.fin:
                 return Message(opcode, data)
 

@@ -43,6 +43,7 @@ class Grader:
         self.subject = Subject(task)
         self.report = Report(task)
         self.exchange = Exchange()
+        self.running = ""  # the check that runs now
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Module by module as the chapters add them; what may kill a program comes last."""
@@ -92,9 +93,14 @@ class Grader:
             result.notes = report.longreprtext.splitlines()[-30:]
         return result
 
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        self.running = nodeid.rpartition("/")[2].replace("test_", "").replace(".py", "")
+
     def pytest_keyboard_interrupt(self) -> None:
         """Half of the checks are no result."""
-        self.report.could_not_run("interrupted")
+        self.report.could_not_run(
+            f"interrupted in {self.running}" if self.running else "interrupted"
+        )
 
     def pytest_sessionfinish(self) -> None:
         self.report.finish()

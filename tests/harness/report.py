@@ -18,6 +18,7 @@ from course.frames import escape
 from course.manifest import load
 from tests.harness.exchange import Event, Exchange, folded
 
+EXPLAINED = 4  # failures in full; the others in a line each
 SHOWN_EVENTS = 14  # of an exchange, the first two and the last
 LAST_WORDS = 6  # lines of what a dead program printed
 LONGEST_LINE = 400  # characters of anything that the program said
@@ -72,7 +73,7 @@ class Report:
             self.module = result.check.module
             print(f"\n{self.module}")
         sign = {"passed": console.good("✓"), "failed": console.problem("✗")}
-        line = f"  {sign.get(result.outcome, '○')} {result.check.behaviour}"
+        line = f"  {sign.get(result.outcome, '○')} {result.check.sentence(self.task['language'])}"
         print(line + (f"  (not asked: {result.what})" if result.outcome == "not asked" else ""))
 
     def finish(self) -> None:
@@ -81,8 +82,12 @@ class Report:
         Whatever it was that kept a check from running: less than was asked is no result.
         """
         failed = [result for result in self.results if result.outcome == "failed"]
-        for result in failed:
+        for result in failed[:EXPLAINED]:
             print("\n" + "\n".join(self.explain(result)))
+        if len(failed) > EXPLAINED:
+            print(f"\n{len(failed) - EXPLAINED} more fail. Begin with {failed[0].check.id}; then:")
+            for result in failed[EXPLAINED:]:
+                print(f"  {console.problem('✗')} {result.check.id}  {safe(result.what)}")
         ran = {result.check.id for result in self.results}
         never = [name for name in self.task["asked"] if name not in ran]
         if never or not ran:
@@ -122,12 +127,13 @@ class Report:
         check = result.check
         lines = [
             console.problem(f"✗ {check.id}"),
-            f"  {check.behaviour} {safe(result.what[:1].upper() + result.what[1:])}.",
+            f"  {check.sentence(self.task['language'])}",
+            f"  {safe(result.what[:1].upper() + result.what[1:])}.",
             "",
         ]
         command = by_hand(result.exchange, address(self.task))
         if command:
-            lines += ["  by hand:", *(f"    {line}" for line in command), ""]
+            lines += ["  by hand:", *self.run_yours(), *(f"    {line}" for line in command), ""]
         lines += [f"  {line}" for line in transcript(result.exchange)]
         if result.exchange.death:
             words = last_words(result.exchange.death)
@@ -140,10 +146,19 @@ class Report:
         lines += [f"            {safe(note)}" for note in result.notes]
         lines += ["", *textwrap.wrap(f"hint: {check.hint[0]}", 92, initial_indent="  ",
                                      subsequent_indent="        ")]  # fmt: skip
-        lesson = f"site/en/{self.task['lesson'].rstrip('/')}.md"
-        online = load().site + self.task["lesson"]
+        speak = self.task["language"]
+        lesson = f"site/{speak}/{self.task['lesson'].rstrip('/')}.md"
+        online = load().site + ("" if speak == "en" else f"{speak}/") + self.task["lesson"]
         lines.append(f"  read: {check.source} · {lesson} · {online} (make site)")
         return lines
+
+    def run_yours(self) -> list[str]:
+        """How to start the program that is graded, so that it can be tried by hand."""
+        if self.task["kind"] == "url":
+            return []
+        if self.task["cwd"] is None:
+            return [f"    PORT={LEARNERS_PORT} {self.task['name']}   (your program, first)"]
+        return [f"    cd {self.task['name']} && ../../.venv/bin/python server.py   (yours, first)"]
 
     def as_json(self) -> dict[str, Any]:
         """The results as data: `checks` in the order in which they ran."""
@@ -230,7 +245,7 @@ def by_hand(exchange: Exchange, here: str) -> list[str]:
         return []
     if frames:
         words = " ".join(shlex.quote(raw.hex()) for raw in frames)
-        return [f"python -m course send ws://{here}{_path(request)} {words}"]
+        return [f"python3 -m course send ws://{here}{_path(request)} {words}"]
     return [_curl(request, urlsplit(exchange.url).netloc, here)]
 
 

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeVar
@@ -12,6 +14,7 @@ from typing import Any, NoReturn, TypeVar
 import pytest
 
 F = TypeVar("F", bound=Callable[..., Any])
+CHECK_SECONDS = 60.0  # for one check, whatever the program does
 AROUND = 12  # bytes shown on either side of the first difference
 
 
@@ -22,8 +25,15 @@ def check(source: str, *, order: int = 0) -> Callable[[F], F]:
     """
 
     def mark(function: F) -> F:
-        function.check_source = source  # type: ignore[attr-defined]
-        marked: F = pytest.mark.check_order(order)(function)
+        @functools.wraps(function)
+        async def bounded(*arguments: Any, **fixtures: Any) -> None:
+            try:
+                async with asyncio.timeout(CHECK_SECONDS):
+                    await function(*arguments, **fixtures)
+            except TimeoutError:
+                fail(f"the check was not done after {CHECK_SECONDS:.0f} s: the server is too slow")
+
+        marked: F = pytest.mark.check_order(order)(bounded)
         return marked
 
     return mark
