@@ -143,6 +143,14 @@ async def each_chapter(
     return await servers(request.param)
 
 
+@pytest.fixture(params=[1, 3], ids=lambda number: f"chapter {number}")
+async def first_or_last(
+    request: pytest.FixtureRequest, servers: Callable[[int], Awaitable[Server]]
+) -> Server:
+    """For what the pages do by the same code; another test holds them to that."""
+    return await servers(request.param)
+
+
 @pytest.fixture(scope="session")
 def site_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Both languages of the lessons, built strictly."""

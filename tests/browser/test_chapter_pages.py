@@ -10,6 +10,7 @@ from typing import Any, Literal
 import pytest
 from playwright.async_api import expect
 
+from course.manifest import load
 from course.tools import free_port
 from course.wire import Wire
 from tests.browser.browsing import NARROW, WIDE
@@ -41,6 +42,28 @@ async def say(page: ChapterPage, number: int, text: str) -> None:
     field, button = (ECHO_FIELD, "→ Echo") if number >= 3 else ("A text message", "→ Send")
     await page.field(field).fill(text)
     await page.press(button) if number >= 3 else await page.field(field).press("Enter")
+
+
+# The code
+
+
+CHANGED: dict[int, set[str]] = {2: set(), 3: {"connect", "send", "showState"}}
+
+
+def functions(number: int) -> dict[str, str]:
+    """The functions of a page's script that have a name: name → text."""
+    text = (load().chapter(number).folder / "index.html").read_text(encoding="utf-8")
+    found = re.findall(r"^((?:async )?function (\w+)\(.*?^\})$", text, re.DOTALL | re.MULTILINE)
+    return {name: body for body, name in found}
+
+
+@pytest.mark.parametrize("number", [2, 3])
+def test_what_a_page_does_as_before_it_does_by_the_same_code(number: int) -> None:
+    before, now = functions(number - 1), functions(number)
+    shared = before.keys() & now.keys()
+
+    assert len(shared) >= 8
+    assert {name for name in shared if before[name] != now[name]} == CHANGED[number]
 
 
 # The connection
@@ -82,15 +105,15 @@ async def test_times_count_from_the_opening_of_each_connection(
 
 
 async def test_every_state_is_a_word_and_a_shape(
-    each_chapter: Server, open_chapter: OpenChapter, watch: Watch
+    first_or_last: Server, open_chapter: OpenChapter, watch: Watch
 ) -> None:
     watch.expect("WebSocket is closed before the connection is established")
-    page = await open_chapter(each_chapter)
+    page = await open_chapter(first_or_last)
     await page.press("Disconnect")
     await page.shows("○ closed")
     await expect(page.page.locator("#ready-state")).to_have_text("3 CLOSED")
 
-    async with Wire("127.0.0.1", each_chapter.port, faults="blackhole") as wire:
+    async with Wire("127.0.0.1", first_or_last.port, faults="blackhole") as wire:
         await page.connect(at(wire))
         await page.shows("◔ connecting")
         await expect(page.page.locator("#ready-state")).to_have_text("0 CONNECTING")
@@ -107,10 +130,10 @@ async def test_every_state_is_a_word_and_a_shape(
 
 
 async def test_nothing_can_be_sent_unless_the_connection_is_open(
-    each_chapter: Server, open_chapter: OpenChapter, watch: Watch
+    first_or_last: Server, open_chapter: OpenChapter, watch: Watch
 ) -> None:
     watch.expect("WebSocket is closed before the connection is established")
-    page = await open_chapter(each_chapter)
+    page = await open_chapter(first_or_last)
     await page.press("Disconnect")
     await page.shows("○ closed")
     senders = page.page.locator("[data-needs-open]")
@@ -129,23 +152,23 @@ async def test_nothing_can_be_sent_unless_the_connection_is_open(
     refused = 1
     await cannot_send()
     refused = 2
-    async with Wire("127.0.0.1", each_chapter.port, faults="blackhole") as wire:
+    async with Wire("127.0.0.1", first_or_last.port, faults="blackhole") as wire:
         await page.connect(at(wire))
         await page.shows("◔ connecting")
         await cannot_send()
         await page.press("Disconnect")
         await page.shows("○ closed")
 
-    await page.connect(each_chapter.websocket)
+    await page.connect(first_or_last.websocket)
     await page.shows("● open")
     assert await page.page.locator("[data-needs-open]:disabled").count() == 0
 
 
 async def test_a_port_where_nobody_listens_is_an_error_then_1006(
-    each_chapter: Server, open_chapter: OpenChapter, watch: Watch
+    first_or_last: Server, open_chapter: OpenChapter, watch: Watch
 ) -> None:
     watch.expect("ERR_CONNECTION_REFUSED")
-    page = await open_chapter(each_chapter)
+    page = await open_chapter(first_or_last)
     await page.press("Disconnect")
     await page.shows("○ closed")
     await page.clear()
@@ -158,14 +181,14 @@ async def test_a_port_where_nobody_listens_is_an_error_then_1006(
     assert close.content == '1006 lost without a close frame · "" · wasClean false'
     await page.shows("○ closed")
 
-    await page.connect(each_chapter.websocket)
+    await page.connect(first_or_last.websocket)
     await page.shows("● open")
 
 
 async def test_what_is_no_address_is_said_and_harms_nothing(
-    each_chapter: Server, open_chapter: OpenChapter
+    first_or_last: Server, open_chapter: OpenChapter
 ) -> None:
-    page = await open_chapter(each_chapter)
+    page = await open_chapter(first_or_last)
     await page.press("Disconnect")
     await page.shows("○ closed")
 
@@ -173,7 +196,7 @@ async def test_what_is_no_address_is_said_and_harms_nothing(
 
     assert (await page.logged("SyntaxError")).arrow == "!"
     await page.shows("○ closed")
-    await page.connect(each_chapter.websocket)
+    await page.connect(first_or_last.websocket)
     await page.shows("● open")
 
 
@@ -197,9 +220,9 @@ async def test_close_with_a_code_and_a_reason(
 
 
 async def test_the_browser_refuses_the_codes_that_are_not_for_pages(
-    each_chapter: Server, open_chapter: OpenChapter
+    first_or_last: Server, open_chapter: OpenChapter
 ) -> None:
-    page = await open_chapter(each_chapter)
+    page = await open_chapter(first_or_last)
 
     await page.field("Code").fill("1001")
     await page.press("Close")
@@ -217,9 +240,9 @@ async def test_the_browser_refuses_the_codes_that_are_not_for_pages(
 
 
 async def test_close_without_a_code_comes_back_as_1005(
-    each_chapter: Server, open_chapter: OpenChapter
+    first_or_last: Server, open_chapter: OpenChapter
 ) -> None:
-    page = await open_chapter(each_chapter)
+    page = await open_chapter(first_or_last)
     await page.field("Code").fill("")
 
     await page.press("Close")
@@ -588,18 +611,18 @@ async def test_a_line_that_comes_back_in_time_is_not_dead(open_chapter: OpenChap
 
 
 async def test_a_page_may_take_its_own_socket_through_the_wire(
-    each_chapter: Server, open_chapter: OpenChapter
+    first_or_last: Server, open_chapter: OpenChapter
 ) -> None:
     """The Origin is that of the page, wherever the socket goes."""
-    page = await open_chapter(each_chapter)
+    page = await open_chapter(first_or_last)
     await page.press("Disconnect")
     await page.shows("○ closed")
     await page.clear()
 
-    async with Wire("127.0.0.1", each_chapter.port) as wire:
+    async with Wire("127.0.0.1", first_or_last.port) as wire:
         await page.connect(at(wire))
         await page.logged("text", "welcome")
-        await say(page, each_chapter.number, "through the wire")
+        await say(page, first_or_last.number, "through the wire")
         await page.logged("text", "through the wire", kind="in")
 
         wire.cut()
@@ -691,13 +714,13 @@ async def test_a_conversation_in_chinese(
 
 
 async def test_the_browser_decides_the_language_unless_the_address_does(
-    each_chapter: Server, new_page: NewPage
+    first_or_last: Server, new_page: NewPage
 ) -> None:
     page = await new_page(locale="zh-TW")
 
-    await page.goto(each_chapter.page)
+    await page.goto(first_or_last.page)
     await ChapterPage(page).shows("● 已打开")
-    await page.goto(f"{each_chapter.page}?lang=en")
+    await page.goto(f"{first_or_last.page}?lang=en")
     await ChapterPage(page).shows("● open")
 
 
@@ -750,9 +773,9 @@ TOP_LINE = """(log) => {
 
 
 async def test_the_log_follows_its_end_unless_you_scrolled_up(
-    each_chapter: Server, open_chapter: OpenChapter
+    first_or_last: Server, open_chapter: OpenChapter
 ) -> None:
-    page = await open_chapter(each_chapter)
+    page = await open_chapter(first_or_last)
     log, lines = page.page.locator("#log"), page.page.locator("#log li")
 
     await page.page.evaluate(FILL, 600)
