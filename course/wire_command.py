@@ -43,7 +43,7 @@ def main(options: argparse.Namespace) -> int:
         console.stop(f"FAULT={options.fault}: {error}")
     except ValueError as error:
         console.stop(str(error))
-    if options.to.startswith("http") or "://" not in options.to:
+    if options.to.startswith("http"):
         console.stop(f"TO={options.to} is not of the form ws://host:port/ws")
     if target.secure:
         console.stop(f"{to}: the wire reads plain ws:// only; TLS would show it nothing but noise")

@@ -24,11 +24,12 @@ FOLDER = tools.BUILD / "screenshots"
 VIEWPORTS = {"wide": WIDE, "narrow": NARROW}
 PALETTES = {"light": False, "dark": True}
 LOOKS = list(itertools.product(LANGUAGES, VIEWPORTS, PALETTES))
-# What is pressed on a chapter's page first, so that its log has something to show.
+# What is pressed on a chapter's page first, so that its log has something to show: how many lines
+# each adds.
 PRESSED = {
-    1: ("#send-text", "#send-binary", "#close", "#connect"),
-    2: ("#send-text", "#send-binary", "#rest", "#rest-404"),
-    3: ("#ping", "#send-echo", "#send-broken", "#rest"),
+    1: {"#send-text": 2, "#send-binary": 2, "#close": 2, "#connect": 3},
+    2: {"#send-text": 2, "#send-binary": 2, "#rest": 1, "#rest-404": 1},
+    3: {"#ping": 2, "#send-echo": 2, "#send-broken": 2, "#rest": 1},
 }
 
 
@@ -45,11 +46,11 @@ async def chapters(visitors: Visitors) -> None:
 
 async def converse(page: Page, number: int) -> None:
     opened = ChapterPage(page)
-    await opened.logged("open")
-    for button in PRESSED[number]:
+    await page.locator("#log li[data-kind=in]").wait_for()  # the welcome
+    for button, lines in PRESSED[number].items():
         before = len(await opened.lines())
         await page.locator(f"{button}:enabled").click()
-        await page.locator("#log li").nth(before + 1).wait_for()  # it was said, and answered
+        await page.locator("#log li").nth(before + lines - 1).wait_for()
 
 
 async def lessons(visitors: Visitors, address: str) -> None:

@@ -508,7 +508,11 @@ async def test_each_broken_message_gets_one_error_and_the_connection_stays(
         await page.press("→ Ping")  # whatever else was answered comes before its pong
         await page.logged("text", '"pong"', kind="in")
 
-        error, pong = [envelope(line.content) for line in await page.lines() if line.kind == "in"]
+        lines = await page.lines()
+        sent = next((line.what, line.content) for line in lines if line.kind == "out")
+        error, pong = [envelope(line.content) for line in lines if line.kind == "in"]
+        as_chosen = ("text", await choice.input_value())
+        assert sent == (("binary", "00 ff 10") if label == "binary" else as_chosen)
         assert error["type"] == "error", label
         assert error["data"]["code"] == code, label
         assert error.get("requestId") == request_id, label

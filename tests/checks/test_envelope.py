@@ -154,6 +154,7 @@ async def test_each_client_has_its_own_replies(subject: Subject) -> None:
         reply = await peer.json(f"the echo of request {request_id}")
         got = reply.get("requestId")
         require(got == request_id, "a reply goes to another client", expected=request_id, got=got)
+        has_time(reply)
     for peer in (alice, bob):
         pong = await ask(
             peer, {"type": "ping", "requestId": "end"}, "its own pong and nothing more"

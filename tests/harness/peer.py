@@ -14,6 +14,7 @@ import re
 import socket
 import struct
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,7 +78,8 @@ class Peer:
     def __init__(self, exchange: Exchange) -> None:
         self.exchange = exchange
         self.name = exchange.next_name()
-        self.masks = random.Random(self.name)  # a new mask for each frame, the same in each run
+        # The first mask is the RFC's, the others differ from it and are the same in each run.
+        self.masks = _masks(self.name)
         self.parser = frames.FrameReader(masked=False)
         self.waiting: deque[frames.Frame] = deque()  # read, and not yet asked for
         self.answers = True  # pings and close frames, as a library would; False: it stays mute
@@ -190,7 +192,7 @@ class Peer:
     ) -> None:
         """Send one frame, right or wrong: `rsv` sets reserved bits, `length` may lie."""
         self.sent_close = self.sent_close or opcode == CLOSE
-        mask = self.masks.randbytes(4) if masked else None
+        mask = next(self.masks) if masked else None
         raw = frames.build(opcode, payload, fin=fin, rsv=rsv, mask=mask, length=length)
         await self.send_raw(raw, _described(opcode, payload, fin, rsv, masked, length))
 
@@ -201,7 +203,7 @@ class Peer:
 
     async def send_bytewise(self, opcode: int, payload: bytes) -> None:
         """Send one frame byte by byte, each in a packet of its own."""
-        raw = frames.build(opcode, payload, mask=self.masks.randbytes(4))
+        raw = frames.build(opcode, payload, mask=next(self.masks))
         self.exchange.add(self.name, "→", f"{frames.OPCODES[opcode]}, byte by byte", raw)
         for byte in raw:
             await self._write(bytes([byte]))
@@ -353,6 +355,13 @@ class Peer:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.exchange.add(self.name, "·", "the client resets the connection")
         self.writer.transport.abort()
+
+
+def _masks(seed: str) -> Iterator[bytes]:
+    yield MASK
+    numbers = random.Random(seed)
+    while True:
+        yield numbers.randbytes(4)
 
 
 def random_key(seed: int) -> str:
