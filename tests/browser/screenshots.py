@@ -40,7 +40,9 @@ async def chapters(visitors: Visitors) -> None:
                 page = await visitors.arrive(viewport=VIEWPORTS[size], dark=PALETTES[palette])
                 await page.goto(f"{server.page}?lang={language}")
                 await converse(page, chapter.number)
-                await save(page, f"chapter-{chapter.number}-{size}-{language}-{palette}")
+                await save(
+                    page, f"chapter-{chapter.number}-{size}-{language}-{palette}", whole=False
+                )
                 await visitors.leave(page)
 
 
@@ -60,12 +62,13 @@ async def lessons(visitors: Visitors, address: str) -> None:
             await page.goto(address + PREFIX[language] + name)
             await drawn(page)
             short = name.rstrip("/").replace("/", "-") or "home"
-            await save(page, f"site-{short}-{size}-{language}-{palette}")
+            await save(page, f"site-{short}-{size}-{language}-{palette}", whole=True)
             await visitors.leave(page)
 
 
-async def save(page: Page, name: str) -> None:
-    await page.screenshot(path=FOLDER / f"{name}.png", full_page=True)
+async def save(page: Page, name: str, *, whole: bool) -> None:
+    """Take a picture of the window, or of the whole page however long it is."""
+    await page.screenshot(path=FOLDER / f"{name}.png", full_page=whole)
 
 
 async def main() -> None:
