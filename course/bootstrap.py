@@ -26,9 +26,9 @@ NEEDS = {
     "record": ["learner"],
     "site": ["learner", "docs"],
     "site-build": ["learner", "docs"],
-    "lint": ["test", "docs"],
-    "test": ["test", "docs"],
-    "setup": ["test", "docs"],
+    "lint": ["learner", "test", "docs"],
+    "test": ["learner", "test", "docs"],
+    "setup": ["learner", "test", "docs"],
 }
 
 
