@@ -52,8 +52,8 @@ def check_writable(value: Any, depth: int = MAX_DEPTH) -> None:
             check_writable(part, depth - 1)
 
 
-def decode(text: str) -> Message:
-    """Read one envelope. Fields that are not known are ignored. Raises BadMessage."""
+def read_object(text: str) -> dict[str, Any]:
+    """Read a JSON object that can be written again. Raises BadMessage."""
     try:
         fields = json.loads(text, parse_constant=refuse_constant, parse_float=finite)
         check_writable(fields)
@@ -61,6 +61,12 @@ def decode(text: str) -> Message:
         raise BadMessage(f"not JSON: {error}") from error
     if not isinstance(fields, dict):
         raise BadMessage("a message is a JSON object")
+    return fields
+
+
+def decode(text: str) -> Message:
+    """Read one envelope. Fields that are not known are ignored. Raises BadMessage."""
+    fields = read_object(text)
     request_id = fields.get("requestId")
     if request_id is not None and not isinstance(request_id, str):
         raise BadMessage("requestId is a string")

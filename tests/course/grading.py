@@ -10,7 +10,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from course.manifest import ROOT, load
+from course.manifest import ROOT
 from course.tools import path_with_wheels
 from tests.harness.broken import Broken
 
@@ -44,15 +44,14 @@ def grade(folder: Path, *arguments: str, **environment: str) -> Grade:
 def grade_broken(program: Broken, folder: Path) -> Grade:
     """Write a broken program below `build/` (where Node finds its packages) and grade it.
 
-    It is asked the checks of the modules that its chapter adds and of those that it is said to
+    It is asked the checks of the module that it was written for and of those that it is said to
     fail: the others hardly differ from its right base. PROOFS=all in the environment asks all.
     """
     target = ROOT / "build" / "broken" / program.name
     command, *rest = program.write(target)
     words = [sys.executable if command == "python" else command]
     words += [str(target / part) for part in rest]
-    chapter = load().chapter(program.chapter)
-    modules = {*chapter.adds, program.module, *(name.partition("::")[0] for name in program.fails)}
+    modules = {program.module, *(name.partition("::")[0] for name in program.fails)}
     everything = os.environ.get("PROOFS") == "all"
     only = [] if everything else ["--only", ",".join(sorted(modules))]
     return grade(folder, str(program.chapter), "--cmd", shlex.join(words), *only)
