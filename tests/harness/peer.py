@@ -311,9 +311,9 @@ class Peer:
         require(isinstance(value, dict), "the message is not a JSON object", expected=expecting)
         return dict(value)
 
-    async def welcome(self) -> dict[str, Any]:
+    async def welcome(self, within: float = WITHIN) -> dict[str, Any]:
         """The first message of every server of this course."""
-        welcome = await self.json('the welcome: {"type":"welcome","ts":…}')
+        welcome = await self.json('the welcome: {"type":"welcome","ts":…}', within)
         require(
             welcome.get("type") == "welcome",
             "the first message is not the welcome",

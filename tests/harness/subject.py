@@ -20,12 +20,13 @@ from urllib.parse import urlsplit
 
 from course.tools import free_port
 from tests.harness.exchange import Exchange
-from tests.harness.peer import PING, PONG, Peer
+from tests.harness.peer import PING, PONG, WITHIN, Peer
 from tests.harness.verdict import CheckFailure, NotAsked, require
 
 READY_SECONDS = 20.0  # a slow language on a busy machine
 STOP_SECONDS = 5.0  # from SIGTERM until SIGKILL
 DYING_SECONDS = 0.5  # after a failed check: the exit of a program may lag behind its sockets' end
+IMPATIENCE = 1.0  # seconds to wait for the welcome of a program that did not greet once before
 KEPT_LINES = 40  # of what the program prints
 OURS = ("CMD", "URL", "PORT", "ONLY", "JSON", "HTML")  # variables that are for the grader alone
 ORIGIN = "http://page.example"  # the one web page that may connect
@@ -181,6 +182,7 @@ class Subject:
         self.task = task
         self.exchange = Exchange()  # the record of the check that runs now
         self.running: Process | None = None
+        self.patience = WITHIN  # seconds to wait for the welcome
         self.host, self.port, self.path = "127.0.0.1", 0, "/ws"
         self.settings = Settings()
         if task["kind"] == "url":
@@ -241,7 +243,11 @@ class Subject:
     async def client(self) -> Peer:
         """A new client that has been welcomed."""
         peer = await self.connect()
-        await peer.welcome()
+        try:
+            await peer.welcome(self.patience)
+        except CheckFailure:
+            self.patience = IMPATIENCE
+            raise
         return peer
 
     @contextlib.asynccontextmanager
