@@ -306,7 +306,7 @@ class Peer:
         )
         try:
             value = json.loads(message.data, parse_constant=_refuse)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:  # nested deeper than our parser bears
             fail(f"the message is not JSON ({error})", expected=expecting, got=message.data[:200])
         require(isinstance(value, dict), "the message is not a JSON object", expected=expecting)
         return dict(value)
