@@ -159,12 +159,12 @@ async def test_a_hundred_channels_are_granted(chapter_5: Server, open_chapter: O
     answers = [line.content for line in await page.lines() if line.kind == "in"]
     assert sum('"subscribed"' in answer for answer in answers) == LIMIT
     title = other.page.locator("#rooms-title")
-    await expect(title).to_have_text(f"{LIMIT} channels, 2 connections")
+    await expect(title).to_have_text(f"channels {LIMIT} · connections 2")
     rows = other.page.locator("#rooms tr")
     await expect(rows).to_have_count(SHOWN + 1)
     await expect(rows.last).to_have_text(f"and {LIMIT - SHOWN} more")
     await page.press("Disconnect")
-    await expect(title).to_have_text("0 channels, 1 connections")
+    await expect(title).to_have_text("channels 0 · connections 1")
     await expect(rows).to_have_text(["no channel has a member"])
 
 
@@ -255,4 +255,4 @@ async def test_the_table_speaks_chinese(chapter_5: Server, open_chapter: OpenCha
     await page.press("→ 加入")
 
     await in_table(page, "✓ room:lobby", "1 个成员", "离开")
-    await expect(page.page.locator("#rooms-title")).to_have_text("1 个频道，1 条连接")
+    await expect(page.page.locator("#rooms-title")).to_have_text("频道 1 · 连接 1")
