@@ -27,7 +27,15 @@ READY_SECONDS = 20.0  # a slow language on a busy machine
 STOP_SECONDS = 5.0  # from SIGTERM until SIGKILL
 DYING_SECONDS = 0.5  # after a failed check: the exit of a program may lag behind its sockets' end
 KEPT_LINES = 40  # of what the program prints
-OURS = ("CMD", "URL", "PORT", "ONLY", "JSON", "HTML")  # variables that are for the grader alone
+OURS = (
+    "CMD",
+    "CLIENT",
+    "URL",
+    "PORT",
+    "ONLY",
+    "JSON",
+    "HTML",
+)  # variables that are for the grader alone
 ORIGIN = "http://page.example"  # the one web page that may connect
 FOREIGN_ORIGIN = "http://evil.example"
 
