@@ -26,6 +26,8 @@ from course.cli import chapter_number
 from course.language import language
 from course.manifest import ROOT, Chapter, load
 
+# Settings that a running program's checks are told about.
+NUMBERS = ("HEARTBEAT_SECONDS", "MAX_MESSAGE_BYTES", "HISTORY", "ACK_SECONDS", "OUTBOX_LIMIT")
 REACH_SECONDS = 5.0  # how long a running program may take to accept a connection
 
 
@@ -179,7 +181,7 @@ def reachable(url: str) -> str:
 
 def told_settings_are_numbers() -> None:
     """A running program's settings are told to us through the environment: stop at nonsense."""
-    for name in ("HEARTBEAT_SECONDS", "MAX_MESSAGE_BYTES"):
+    for name in NUMBERS:
         value = os.environ.get(name) or "1"
         if not re.fullmatch(r"\d+(\.\d+)?", value):
             console.stop(f"{name} must be a number, but it is {value!r}")

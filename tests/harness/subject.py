@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import shlex
 import signal
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,15 @@ from urllib.parse import urlsplit
 
 from course.tools import free_port
 from tests.harness.exchange import Exchange
-from tests.harness.peer import PING, PONG, Peer
-from tests.harness.verdict import CheckFailure, NotAsked, require
+from tests.harness.member import Member
+from tests.harness.peer import PING, PONG, Peer, Response
+from tests.harness.verdict import CheckFailure, NotAsked, fail, require
 
 READY_SECONDS = 20.0  # a slow language on a busy machine
 STOP_SECONDS = 5.0  # from SIGTERM until SIGKILL
 DYING_SECONDS = 0.5  # after a failed check: the exit of a program may lag behind its sockets' end
+SETTLE_SECONDS = 5.0  # for what the statistics should soon say
+ASK_AGAIN_SECONDS = 0.05  # between two looks at them
 KEPT_LINES = 40  # of what the program prints
 OURS = (
     "CMD",
@@ -50,12 +54,18 @@ class Settings:
 
     heartbeat: float = 1.0
     max_message_bytes: int = 66_000  # not the default: a program that ignores it is found out
+    history: int = 200  # events of a channel
+    ack_seconds: float = 0.6
+    outbox_limit: int = 8
 
     def environment(self) -> dict[str, str]:
         return {
             "HEARTBEAT_SECONDS": f"{self.heartbeat:g}",
             "MAX_MESSAGE_BYTES": str(self.max_message_bytes),
             "ALLOWED_ORIGINS": ORIGIN,
+            "HISTORY": f"{self.history}",
+            "ACK_SECONDS": f"{self.ack_seconds:g}",
+            "OUTBOX_LIMIT": f"{self.outbox_limit}",
         }
 
     @classmethod
@@ -64,7 +74,21 @@ class Settings:
         return cls(
             heartbeat=float(environment.get("HEARTBEAT_SECONDS") or 20.0),
             max_message_bytes=int(float(environment.get("MAX_MESSAGE_BYTES") or 65_536)),
+            history=int(environment.get("HISTORY") or 1_000),
+            ack_seconds=float(environment.get("ACK_SECONDS") or 5.0),
+            outbox_limit=int(environment.get("OUTBOX_LIMIT") or 100),
         )
+
+
+@dataclass(frozen=True)
+class Stats:
+    """What GET /api/stats says."""
+
+    connections: int
+    channels: dict[str, int]  # name → members
+
+    def members(self, channel: str) -> int:
+        return self.channels.get(channel, 0)
 
 
 class Process:
@@ -251,6 +275,65 @@ class Subject:
         peer = await self.connect()
         await peer.welcome()
         return peer
+
+    async def member(self, *channels: str) -> Member:
+        """A new client of the rooms, welcomed and in these channels."""
+        member = Member(await self.client())
+        for channel in channels:
+            await member.subscribe(channel)
+        return member
+
+    async def http(self, method: str, path: str, body: bytes | None = None) -> Response:
+        """One HTTP request with its own connection; a `body` is said to be JSON."""
+        peer = Peer(self.exchange, "http")
+        await peer.dial(self.host, self.port)
+        headers = {"Connection": "close"}
+        if body is not None:
+            headers |= {"Content-Type": "application/json", "Content-Length": str(len(body))}
+        response = await peer.request(
+            path, method=method, headers=headers, upgrade=False, body=body or b""
+        )
+        await peer.close()
+        return response
+
+    async def stats(self) -> Stats:
+        """GET /api/stats, which has to answer as the contract says."""
+        response = await self.http("GET", "/api/stats")
+        require(response.status == 200, "GET /api/stats fails", expected=200, got=response)
+        expected = '{"connections":n,"channels":{name:members}}'
+        try:
+            said = json.loads(response.body)
+            stats = Stats(said["connections"], said["channels"])
+        except (ValueError, TypeError, KeyError):
+            fail("GET /api/stats answers wrongly", expected=expected, got=response.body[:200])
+        numbers = (stats.connections, *stats.channels.values())
+        right = all(type(number) is int for number in numbers)
+        require(right, "a number in /api/stats is none", expected=expected, got=response.body[:200])
+        return stats
+
+    async def until(
+        self, what: str, true: Callable[[Stats], bool], within: float = SETTLE_SECONDS
+    ) -> Stats:
+        """Ask for the statistics until they are as they should be; `what` says how."""
+        until = asyncio.get_running_loop().time() + within
+        while not true(stats := await self.stats()):
+            if asyncio.get_running_loop().time() >= until:
+                fail(
+                    f"after {within:g} s /api/stats does not show what it should",
+                    expected=what,
+                    got=json.dumps({"connections": stats.connections, "channels": stats.channels})[
+                        :200
+                    ],
+                )
+            await asyncio.sleep(ASK_AGAIN_SECONDS)
+        return stats
+
+    async def until_members(
+        self, channel: str, number: int, within: float = SETTLE_SECONDS
+    ) -> Stats:
+        """Wait until the channel has so many members."""
+        what = f"{number} in {channel}"
+        return await self.until(what, lambda stats: stats.members(channel) == number, within)
 
     @contextlib.asynccontextmanager
     async def bystander(self) -> AsyncIterator[None]:
