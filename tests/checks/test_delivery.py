@@ -99,7 +99,7 @@ async def test_what_was_missed_comes(subject: Subject) -> None:
         await alice.publish(channel, payload=number)
     whole = await hears_all(alice, 6)
 
-    again = await device(subject, bob.name, before=bob)
+    again = await device(subject, bob.name)
     since = dict(zip(("epoch", "seq"), position(first), strict=True))
     told = await again.subscribe_since(channel, since)
 
@@ -259,7 +259,7 @@ async def test_a_repeat_has_no_second_effect(subject: Subject) -> None:
     await bob.hears(channel, payload="once")
 
     second = await alice.ask_as("the-one", "publish", said(channel, "once"))
-    again = await device(subject, alice.name, before=alice)
+    again = await device(subject, alice.name)
     third = await again.ask_as("the-one", "publish", said(channel, "once"))
 
     await bob.hears_nothing("the requestId is known")
@@ -327,7 +327,7 @@ async def test_cut_between_effect_and_reply(subject: Subject) -> None:
         events = await hears_all(witness, 3)
         connection.reset()
 
-    again = await device(subject, alice.name, channel, before=alice)
+    again = await device(subject, alice.name, channel)
     for number in range(4):
         reply = await again.ask_as(f"cut-{number}", "publish", said(channel, number))
         require(reply.get("type") == "published", "a repeat is refused", got=short(reply))
@@ -348,7 +348,7 @@ async def test_a_repeat_beside_the_first(subject: Subject) -> None:
     channel = fresh("room:beside")
     witness = await device(subject, fresh("witness"), channel)
     old = await device(subject, fresh("alice"), channel)
-    new = await device(subject, old.name, channel, before=old)
+    new = await device(subject, old.name, channel)
 
     for number in range(TWICE_AT_ONCE):
         wanted = said(channel, number, self=False)
@@ -604,7 +604,7 @@ async def test_messages_wait_for_a_client_that_is_away(subject: Subject) -> None
         first = [await bob.told(f"message {number}") for number in range(3)]
         await bob.ack(sent[0])
         wire.blackhole()
-        again = await device(subject, name, before=bob)
+        again = await device(subject, name)
         second = [await again.told(f"message {number} again") for number in (1, 2)]
 
     expected = list(enumerate(sent))

@@ -1,11 +1,12 @@
 """Devices: members that have a name of their own, under which they come back.
 
-The name is in the address, `/ws?client=NAME`. Requests are numbered on from connection to
-connection, so that no requestId is used for two things.
+The name is in the address, `/ws?client=NAME`. Requests are numbered from a random number on, so
+that no requestId stands for two things by accident, on whichever connection.
 """
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 from tests.harness.member import Envelope, Member, short
@@ -20,6 +21,7 @@ class Device(Member):
     def __init__(self, peer: Peer, name: str) -> None:
         super().__init__(peer)
         self.name = name
+        self.count = random.randrange(10**6) * 10**4
 
     # Requests
 
@@ -84,13 +86,10 @@ def delivery_of(reply: Envelope) -> str:
     return delivery_id
 
 
-async def device(
-    subject: Subject, name: str, *channels: str, port: int = 0, before: Member | None = None
-) -> Device:
+async def device(subject: Subject, name: str, *channels: str, port: int = 0) -> Device:
     """A client of this name, welcomed and in these channels.
 
-    port    of a wire, or of another process; the subject's own if 0
-    before  its connection before this one: the requests are numbered on from there
+    port  of a wire, or of another process; the subject's own if 0
     """
     peer = Peer(subject.exchange)
     await peer.dial(subject.host, port or subject.port)
@@ -103,7 +102,6 @@ async def device(
     )
     await peer.welcome()
     newcomer = Device(peer, name)
-    newcomer.count = before.count if before else 0
     for channel in channels:
         await newcomer.subscribe(channel)
     return newcomer
