@@ -75,7 +75,8 @@ async def test_it_is_told_its_url_and_its_settings_and_nothing_of_the_graders() 
 
 
 async def test_lines_are_typed_and_the_end_of_the_input_is_told() -> None:
-    code = 'import sys; [print(\'{"event":"said","text":\' + line.strip() + \'}\') for line in sys.stdin]'
+    said = """print('{"event":"said","text":%s}' % line.strip())"""
+    code = f"import sys\nfor line in sys.stdin: {said}"
     async with started(code) as client:
         await client.say('"hello"', '"帧"')
         client.end_input()
