@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import json
 import os
 import shlex
@@ -20,6 +21,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from course.tools import free_port
+from course.wire import Wire
 from tests.harness.exchange import Exchange
 from tests.harness.member import Member
 from tests.harness.peer import PING, PONG, Peer, Response
@@ -28,18 +30,11 @@ from tests.harness.verdict import CheckFailure, NotAsked, fail, require
 READY_SECONDS = 20.0  # a slow language on a busy machine
 STOP_SECONDS = 5.0  # from SIGTERM until SIGKILL
 DYING_SECONDS = 0.5  # after a failed check: the exit of a program may lag behind its sockets' end
-SETTLE_SECONDS = 5.0  # for what the statistics should soon say
+SETTLE_SECONDS = 3.0  # for what the statistics should soon say
 ASK_AGAIN_SECONDS = 0.05  # between two looks at them
 KEPT_LINES = 40  # of what the program prints
-OURS = (
-    "CMD",
-    "CLIENT",
-    "URL",
-    "PORT",
-    "ONLY",
-    "JSON",
-    "HTML",
-)  # variables that are for the grader alone
+# Variables that are for the grader alone.
+OURS = ("CMD", "CLIENT", "URL", "PORT", "ONLY", "JSON", "HTML")
 ORIGIN = "http://page.example"  # the one web page that may connect
 FOREIGN_ORIGIN = "http://evil.example"
 
@@ -255,30 +250,38 @@ class Subject:
         if not self.is_process:
             raise NotAsked("it would have to start the program")
 
-    async def dial(self) -> Peer:
+    def seen(self, exchange: Exchange, through: Wire | None = None) -> Subject:
+        """The same program with another record, for a scene of its own; or behind a wire."""
+        other = copy.copy(self)
+        other.exchange = exchange
+        if through is not None:
+            other.host, other.port = "127.0.0.1", through.port
+        return other
+
+    async def dial(self, *, receive_buffer: int | None = None) -> Peer:
         """A new client with a TCP connection and nothing more."""
         peer = Peer(self.exchange)
-        await peer.dial(self.host, self.port)
+        await peer.dial(self.host, self.port, receive_buffer=receive_buffer)
         return peer
 
-    async def connect(self) -> Peer:
+    async def connect(self, *, receive_buffer: int | None = None) -> Peer:
         """A new client whose handshake was accepted."""
-        peer = await self.dial()
+        peer = await self.dial(receive_buffer=receive_buffer)
         response = await peer.request(self.path)
         require(
             response.status == 101, "the handshake is refused", expected="status 101", got=response
         )
         return peer
 
-    async def client(self) -> Peer:
+    async def client(self, *, receive_buffer: int | None = None) -> Peer:
         """A new client that has been welcomed."""
-        peer = await self.connect()
+        peer = await self.connect(receive_buffer=receive_buffer)
         await peer.welcome()
         return peer
 
-    async def member(self, *channels: str) -> Member:
+    async def member(self, *channels: str, receive_buffer: int | None = None) -> Member:
         """A new client of the rooms, welcomed and in these channels."""
-        member = Member(await self.client())
+        member = Member(await self.client(receive_buffer=receive_buffer))
         for channel in channels:
             await member.subscribe(channel)
         return member
@@ -303,7 +306,7 @@ class Subject:
         expected = '{"connections":n,"channels":{name:members}}'
         try:
             said = json.loads(response.body)
-            stats = Stats(said["connections"], said["channels"])
+            stats = Stats(said["connections"], dict(said["channels"]))
         except (ValueError, TypeError, KeyError):
             fail("GET /api/stats answers wrongly", expected=expected, got=response.body[:200])
         numbers = (stats.connections, *stats.channels.values())
