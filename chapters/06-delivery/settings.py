@@ -31,10 +31,19 @@ HOST = os.environ.get("HOST", "") or "127.0.0.1"
 PORT = whole_number("PORT", 8080, 1, 65535)
 MAX_MESSAGE_BYTES = whole_number("MAX_MESSAGE_BYTES", 65536, 1, 2**31)
 HEARTBEAT_SECONDS = seconds("HEARTBEAT_SECONDS", 20.0)
+
+# The server's: what is kept, for how long.
 HISTORY = whole_number("HISTORY", 1000, 0, 2**31)  # events that a channel keeps
 ACK_SECONDS = seconds("ACK_SECONDS", 5.0)  # without an ack a direct message is sent again
 OUTBOX_LIMIT = whole_number("OUTBOX_LIMIT", 100, 1, 2**31)  # direct messages that wait for a client
 DEDUPE_SECONDS = seconds("DEDUPE_SECONDS", 600.0)  # that a request id is remembered
+
+# The client's: when it comes back.
+A_DAY = 86_400_000  # milliseconds
+BACKOFF_BASE_MS = whole_number("BACKOFF_BASE_MS", 1000, 1, A_DAY)
+BACKOFF_CAP_MS = whole_number("BACKOFF_CAP_MS", 30_000, 1, A_DAY)
+STABLE_MS = whole_number("STABLE_MS", 5000, 0, A_DAY)
+CONNECT_TIMEOUT = seconds("CONNECT_TIMEOUT", 10.0)
 
 # Which web pages may connect: a browser names the page's origin in every handshake, other programs
 # name none. Unset means the pages of this very server, under the names it has on this computer.
