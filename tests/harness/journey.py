@@ -41,7 +41,7 @@ EFFECTIVELY_ONCE = Promise()
 
 @dataclass
 class Journey:
-    """One run. `judgement` says how it went, once `run()` is over."""
+    """One run; `run()` returns how it went."""
 
     exchange: Exchange
     host: str
@@ -53,6 +53,7 @@ class Journey:
     name: str = "journey"  # of the channel and the two clients: another one for each journey
     came: list[int] = field(default_factory=list)
     connections: int = 0  # that were made, by both
+    judgement: Judgement = field(default_factory=lambda: Judgement(0))  # once it is over
     not_recovered: int = 0  # how often the server could not give all that was missed
 
     async def run(self) -> Judgement:
