@@ -63,6 +63,7 @@ class Client:
     def __post_init__(self) -> None:
         self.cursor = 0  # events before this one were asked for
         self.news = asyncio.Event()  # something was printed, or the client has ended
+        self.on_end: list[Callable[[], None]] = []  # called when it has ended
         self.malformed: str | None = None
         self.stderr: list[str] = []
 
@@ -127,12 +128,21 @@ class Client:
 
     async def _read_complaints(self) -> None:
         assert self.process.stderr is not None
+        rest = b""
         while data := await self.process.stderr.read(65536):
-            for line in data.decode(errors="replace").splitlines():
-                if len(self.stderr) < KEPT_LINES:
-                    self.exchange.add("stderr", "·", line)
-                self.stderr.append(line)
-                del self.stderr[:-KEPT_LINES]
+            *lines, rest = (rest + data).split(b"\n")
+            for line in lines:
+                self._complain(line)
+            rest = rest[:LONGEST_LINE]
+        if rest:
+            self._complain(rest)
+
+    def _complain(self, raw: bytes) -> None:
+        line = raw.decode(errors="replace").rstrip("\r")
+        if len(self.stderr) < KEPT_LINES:
+            self.exchange.add("stderr", "·", line)
+        self.stderr.append(line)
+        del self.stderr[:-KEPT_LINES]
 
     async def _watch(self) -> None:
         """Note the end of the program, when all that it said was read."""
@@ -143,6 +153,19 @@ class Client:
         how = f"exit code {code}" if code >= 0 else f"signal {-code}"
         self.exchange.add("shell", "·", f"the client ended with {how}")
         self.news.set()
+        for call in self.on_end:
+            call()
+
+    def need_life(self) -> None:
+        """For a wait that is in vain once the client has ended. Raises CannotRun if it never began.
+
+        A program that ends at once and says nothing is no wrong client: it is none.
+        """
+        if self.code is not None and not self.heard and not self.malformed:
+            last = next((line.strip() for line in reversed(self.stderr) if line.strip()), "")
+            said = f"; its last words: {last}" if last else ""
+            how = f"{shlex.join(self.command)} ended with exit code {self.code}"
+            raise CannotRun(f"{how} before it said or did anything{said}")
 
     def all(self, kind: str) -> list[Heard]:
         """Every event of one kind that was printed so far."""

@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from course import frames
+from tests.harness.client import Client
 from tests.harness.exchange import Exchange
 from tests.harness.peer import CLOSE, PING, PONG, TEXT, WITHIN, Ended
 from tests.harness.verdict import CheckFailure, fail
@@ -296,6 +297,7 @@ class Hostile:
         self.script = script
         self.port = 0
         self.connections: list[Connection] = []
+        self.client: Client | None = None  # whose connections are waited for
         self.problem: BaseException | None = None  # what went wrong in a script
         self._listening: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -360,13 +362,30 @@ class Hostile:
         at_once = (sum(start <= moment < end for start, end in spans) for moment in moments)
         return max(at_once, default=min(1, len(spans)))
 
+    def watch(self, client: Client) -> Client:
+        """Whose connections are waited for: when it has ended, none will come any more."""
+        self.client = client
+        client.on_end.append(self.wake)
+        return client
+
     async def connection(self, number: int, within: float = WITHIN) -> Connection:
         """The connection with this number, counted from 1, once its request has come."""
 
         def there() -> bool:
             return len(self.connections) >= number and bool(self.connections[number - 1].path)
 
-        if not await self.until(there, within):
+        def over() -> bool:
+            return self.client is not None and self.client.code is not None
+
+        if not await self.until(lambda: there() or over(), within) or not there():
+            if self.client is not None and over():
+                if not self.connections:
+                    self.client.need_life()
+                fail(
+                    "the client has ended",
+                    expected=f"connection {number}",
+                    got=f"exit code {self.client.code} after {len(self.connections)}",
+                )
             fail(
                 f"the client does not connect within {within:g} s",
                 expected=f"connection {number}",
