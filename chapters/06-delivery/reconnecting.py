@@ -94,7 +94,7 @@ class ReconnectingClient:
                 tasks.create_task(self.close_when_stopping(connection)),
             ]
             code = await self.listen_to(connection)
-            self.sender.lose()
+            self.sender.lose(code)
             for helper in helpers:
                 helper.cancel()
         return code, now() - opened

@@ -15,6 +15,7 @@ from websockets.exceptions import ConnectionClosed
 
 from channels import Channels
 
+TOO_BIG = 1009  # the close code
 QUEUE_LIMIT = 100  # messages kept while there is no connection, and again without a reply
 
 
@@ -82,9 +83,15 @@ class Sender:
         """The reply is here, whatever it says: nothing is left to be sent again."""
         self.unanswered.pop(request_id, None)
 
-    def lose(self) -> None:
-        """There is no connection any more: from here on everything waits."""
+    def lose(self, code: int) -> None:
+        """There is no connection any more: from here on everything waits.
+
+        After 1009, too big, the largest does not: sent again, it would close each connection.
+        """
         self.connection = None
+        if code == TOO_BIG and self.unanswered:
+            largest = max(self.unanswered, key=lambda name: len(self.unanswered[name]))
+            self.report("refused", line=self.unanswered.pop(largest), why="too big")
 
     def give_up(self) -> None:
         """Nothing will ever be sent again: say so of each message that still waits."""
