@@ -6,6 +6,7 @@ tables of `site/data/` hold only what no program can say: a sentence in each lan
 
     NN-slug/run.md  try.md  files.md  diff.md  checks.md  transcript.md
     map.md  settings.md  programs.md  close-codes.md  glossary.md  source-defects.md  broken.md
+    ladder.md
     storm.md
 """
 
@@ -352,6 +353,19 @@ def broken(course: Course, language: str) -> str:
     about = [words["fault"]] if language == "en" else []
     heading = (words["program"], *about, words["caught"])
     return table(heading, rows, "<" * len(heading))
+
+
+def ladder(course: Course, language: str) -> str:
+    """What each rung of the ladder of promises lost, repeated and mixed up, as it was measured."""
+    words = vocabulary(language)
+    measured = json.loads((DATA / "ladder.json").read_text(encoding="utf-8"))
+    counts = ("lost", "duplicated", "reordered", "connections")
+    rows = []
+    for rung, found in measured["rungs"].items():
+        numbers = (f"**{found[name]}**" if found[name] else "0" for name in counts)
+        rows.append((words[rung.replace("-", "_")], *numbers))
+    heading = (words["rung"], *(words[name] for name in counts))
+    return table(heading, rows, "<::::")
 
 
 # Markdown

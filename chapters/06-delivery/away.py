@@ -7,6 +7,7 @@ import asyncio
 import itertools
 import json
 import os
+import secrets
 import sys
 from typing import Any
 
@@ -15,11 +16,12 @@ from websockets.exceptions import WebSocketException
 
 URL = os.environ.get("URL", "") or "ws://127.0.0.1:8080/ws"
 CHANNEL = "orders:away"
+RUN = secrets.token_hex(4)  # the names are new each time: the old ones' requests are remembered
 NUMBERS = itertools.count(1)
 
 
 def dial(client: str) -> connect:
-    return connect(f"{URL}?client={client}", proxy=None, compression=None)
+    return connect(f"{URL}?client={client}-{RUN}", proxy=None, compression=None)
 
 
 async def ask(who: str, line: ClientConnection, type: str, **data: Any) -> Any:
