@@ -80,10 +80,16 @@ def picture(words: dict[str, str]) -> str:
         for second in range(0, int(SHOWN) + 1, 4):
             anchor = "" if second == 0 else " end" if second == SHOWN else " middle"
             parts.append(text(f"soft{anchor}", x(second), floor + 14, f"{second} s"))
+    every = [arrivals(way) for way in WAYS]
+    caption = words["storm_caption"].format(
+        CLIENTS,
+        " · ".join(f"{len(moments)}" for moments in every),
+        " · ".join(f"{moments[-1]:.0f}" for moments in every),
+    )
     return (
         '<figure markdown="0">\n'
         f'<svg class="timeline" viewBox="0 0 {WIDTH} {height}" role="img" '
         f'aria-label="{words["storm_label"].format(*(peak(way) for way in WAYS))}">\n'
         + "\n".join(parts)
-        + f"\n</svg>\n<figcaption>{words['storm_caption'].format(CLIENTS)}</figcaption>\n</figure>"
+        + f"\n</svg>\n<figcaption>{caption}</figcaption>\n</figure>"
     )

@@ -39,10 +39,10 @@ OUTBOX_LIMIT = whole_number("OUTBOX_LIMIT", 100, 1, 2**31)  # direct messages th
 DEDUPE_SECONDS = seconds("DEDUPE_SECONDS", 600.0)  # that a request id is remembered
 
 # The client's: when it comes back.
-A_DAY = 86_400_000  # milliseconds
-BACKOFF_BASE_MS = whole_number("BACKOFF_BASE_MS", 1000, 1, A_DAY)
-BACKOFF_CAP_MS = whole_number("BACKOFF_CAP_MS", 30_000, 1, A_DAY)
-STABLE_MS = whole_number("STABLE_MS", 5000, 0, A_DAY)
+a_day = 86_400_000  # milliseconds
+BACKOFF_BASE_MS = whole_number("BACKOFF_BASE_MS", 1000, 1, a_day)
+BACKOFF_CAP_MS = whole_number("BACKOFF_CAP_MS", 30_000, 1, a_day)
+STABLE_MS = whole_number("STABLE_MS", 5000, 0, a_day)
 CONNECT_TIMEOUT = seconds("CONNECT_TIMEOUT", 10.0)
 
 # Which web pages may connect: a browser names the page's origin in every handshake, other programs
