@@ -1,8 +1,8 @@
 """The catalogue of checks: what `tests/checks/` asks, read without running any of it.
 
 A check is one test function. The first line of its docstring is the behaviour in a sentence, the
-rest is the hint; the decorator `@check("RFC 6455 §5.5.2")` names the source. The Chinese sentences
-are in `tests/checks/zh.toml`.
+rest is the hint; the decorator `@check("RFC 6455 §5.5.2")` names the source. A module that grades
+clients says `ROLE = "client"`. The Chinese sentences are in `tests/checks/zh.toml`.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ class Module:
     name: str
     path: Path
     about: str  # the first line of the file's docstring
+    role: str  # what it grades: "server" or "client"
     checks: tuple[Check, ...]
 
 
@@ -77,7 +78,22 @@ def _module(path: Path) -> Module:
         for node in tree.body
         if isinstance(node, ast.AsyncFunctionDef | ast.FunctionDef) and node.name[:5] == "test_"
     ]
-    return Module(name, path, about, tuple(_check(name, function) for function in functions))
+    checks = tuple(_check(name, function) for function in functions)
+    return Module(name, path, about, _role(name, tree), checks)
+
+
+def _role(module: str, tree: ast.Module) -> str:
+    """What a module says of itself: `ROLE = "client"`; a server is graded if it says nothing."""
+    roles = [
+        node.value.value
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        and isinstance(node.value, ast.Constant)
+        and [target.id for target in node.targets if isinstance(target, ast.Name)] == ["ROLE"]
+    ]
+    if any(role not in ("server", "client") for role in roles):
+        raise CatalogueError(f'{module}: ROLE is "server" or "client", not {roles[0]!r}')
+    return str(roles[0]) if roles else "server"
 
 
 def _check(module: str, function: ast.AsyncFunctionDef | ast.FunctionDef) -> Check:

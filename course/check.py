@@ -1,8 +1,9 @@
 """`make check-N`: grade a program by what it does on the wire.
 
 The program is `work/NN-slug/` if it is there, else the course's own chapter; CMD="node server.js"
-grades any program (it is told its PORT), URL=ws://… one that is running already. Exit code 0: all
-checks pass; 1: something failed; 2: it could not be run.
+grades any server (it is told its PORT), URL=ws://… one that is running already. Some modules grade
+a client, which is told a URL: CLIENT="node client.js" grades any client by them, and so does CMD=
+in a chapter about clients. Exit code 0: all checks pass; 1: something failed; 2: it could not run.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from course.cli import chapter_number
 from course.language import language
 from course.manifest import ROOT, Chapter, load
 
+# Settings that a running program's checks are told about.
+NUMBERS = ("HEARTBEAT_SECONDS", "MAX_MESSAGE_BYTES", "HISTORY", "ACK_SECONDS", "OUTBOX_LIMIT")
 REACH_SECONDS = 5.0  # how long a running program may take to accept a connection
 
 
@@ -33,6 +36,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("chapter", type=chapter_number)
     env = os.environ.get
     parser.add_argument("--cmd", default=env("CMD"), help="the command that starts your program")
+    parser.add_argument("--client", default=env("CLIENT"), help="the command of your client")
     parser.add_argument("--url", default=env("URL"), help="the address of a running program")
     parser.add_argument("--folder", type=Path, help="a folder with a server.py of its own")
     parser.add_argument("--solution", action="store_true", help="grade the course's own chapter")
@@ -45,8 +49,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def main(options: argparse.Namespace) -> int:
     """Grade, print, keep the progress; return 0, 1 or 2."""
     chapter = load().chapter(options.chapter)
-    subject = choose_subject(options, chapter)
-    names = load().checks(chapter)
+    every = load().checks(chapter)
+    subject = choose_subject(options, chapter, every)
+    names = tuple(name for name in every if role(name) in subject["roles"])
     with tempfile.TemporaryDirectory(prefix="course-check-") as folder:
         results_file = Path(folder) / "results.json"
         task = {
@@ -54,11 +59,11 @@ def main(options: argparse.Namespace) -> int:
             "chapter": chapter.number,
             "lesson": f"chapters/{chapter.slug}/",
             "language": language(),
-            "asked": choose_only(options.only, names),
+            "asked": choose_only(options.only, names, every),
             "results": str(results_file),
             "html": str(options.html) if options.html else None,
         }
-        run_pytest(task, names, Path(folder))
+        run_pytest(task, every, Path(folder))
         if not results_file.exists():
             return 2
         results: dict[str, Any] = json.loads(results_file.read_text(encoding="utf-8"))
@@ -70,44 +75,83 @@ def main(options: argparse.Namespace) -> int:
     return 0 if not results["failed"] else 1
 
 
-def choose_subject(options: argparse.Namespace, chapter: Chapter) -> dict[str, Any]:
-    """What to grade: {kind, command, cwd, url, name, yours}."""
-    if options.cmd and options.url:
-        console.stop("give CMD= or URL=, not both")
-    if options.url:
+def choose_subject(
+    options: argparse.Namespace, chapter: Chapter, every: tuple[str, ...]
+) -> dict[str, Any]:
+    """What to grade: {kind, command, cwd, url, name, yours, roles, client}.
+
+    `roles` says which modules can be asked, those that grade a server, a client, or both; `client`
+    is {command, cwd} where a client is graded.
+    """
+    cmd, client, url = options.cmd, options.client, options.url
+    if cmd and chapter.role == "client":
+        if client:
+            console.stop("CMD= is a client in this chapter: give CMD= or CLIENT=, not both")
+        cmd, client = None, cmd
+    if url and (cmd or client):
+        console.stop(f"give {'CMD=' if cmd else 'CLIENT='} or URL=, not both")
+    if client and not any(role(name) == "client" for name in every):
+        console.stop(f"chapter {chapter.number} has no checks for a client: leave out CLIENT=")
+    if url and chapter.role == "client":
+        console.stop(f"chapter {chapter.number} grades a client: URL= is for servers, give CLIENT=")
+    if url:
         told_settings_are_numbers()
-        return {"kind": "url", "url": reachable(options.url), "name": options.url, "yours": True}
-    if options.cmd:
-        try:
-            command = shlex.split(options.cmd)
-        except ValueError as error:
-            console.stop(f"CMD cannot be split into words: {error}")
-        if not command:
-            console.stop("CMD names no program")
+        address = reachable(url)
+        return {"kind": "url", "url": address, "name": url, "yours": True, "roles": ["server"]}
+    if cmd or client:
         return {
             "kind": "process",
-            "command": command,
+            "command": words(cmd, "CMD") if cmd else [],
             "cwd": None,
-            "name": options.cmd,
+            "name": " · ".join(part for part in (cmd, client) if part),
             "yours": True,
+            "roles": (["server"] if cmd else []) + (["client"] if client else []),
+            "client": {"command": words(client, "CLIENT"), "cwd": None} if client else None,
         }
+    return subject_in_folder(options, chapter)
+
+
+def subject_in_folder(options: argparse.Namespace, chapter: Chapter) -> dict[str, Any]:
+    """The server and the client of a folder, by the commands of the chapter."""
     yours = chapter.work.exists() and not options.solution and not options.folder
     folder: Path = options.folder or (chapter.work if yours else chapter.folder)
     folder = folder.resolve()
-    command = shlex.split(chapter.run)
-    if command[0] == "python":
-        command[0] = sys.executable
-    program = folder / command[1]
     shown = folder.relative_to(ROOT) if folder.is_relative_to(ROOT) else folder
-    if not program.exists():
-        console.stop(f"there is no {shown}/{command[1]} to run")
+
+    def command(text: str) -> list[str]:
+        program, *rest = shlex.split(text)
+        if not (folder / rest[0]).exists():
+            console.stop(f"there is no {shown}/{rest[0]} to run")
+        return [sys.executable if program == "python" else program, *rest]
+
     return {
         "kind": "process",
-        "command": command,
+        "command": command(chapter.run),
         "cwd": str(folder),
         "name": str(shown),
         "yours": yours,
+        "roles": ["server", "client"],
+        "client": (
+            {"command": command(chapter.client), "cwd": str(folder)} if chapter.client else None
+        ),
     }
+
+
+def words(command: str, variable: str) -> list[str]:
+    """A command that was given in a variable, as a shell splits it; else stop with one line."""
+    try:
+        split = shlex.split(command)
+    except ValueError as error:
+        console.stop(f"{variable} cannot be split into words: {error}")
+    return split or console.stop(f"{variable} names no program")
+
+
+def role(module: str) -> str:
+    """What a module grades, "server" or "client"; stop with one line if the checks are broken."""
+    try:
+        return catalogue.modules()[module].role
+    except catalogue.CatalogueError as error:
+        console.stop(str(error))
 
 
 def reachable(url: str) -> str:
@@ -137,23 +181,28 @@ def reachable(url: str) -> str:
 
 def told_settings_are_numbers() -> None:
     """A running program's settings are told to us through the environment: stop at nonsense."""
-    for name in ("HEARTBEAT_SECONDS", "MAX_MESSAGE_BYTES"):
+    for name in NUMBERS:
         value = os.environ.get(name) or "1"
         if not re.fullmatch(r"\d+(\.\d+)?", value):
             console.stop(f"{name} must be a number, but it is {value!r}")
 
 
-def choose_only(only: str | None, names: tuple[str, ...]) -> list[str]:
-    """The ids of the checks that are asked: the chapter's, or those of `module,module::name`."""
-    try:
-        known = catalogue.modules()
-    except catalogue.CatalogueError as error:
-        console.stop(str(error))
+def choose_only(only: str | None, names: tuple[str, ...], every: tuple[str, ...]) -> list[str]:
+    """The ids of the checks that are asked: all of `names`, or those of `module,module::name`.
+
+    names  the modules that can be put to what is graded
+    every  all modules of the chapter
+    """
+    known = catalogue.modules()
     chosen = []
     for part in only.split(",") if only else names:
         module, _, name = part.strip().partition("::")
+        if module not in every:
+            console.stop(f"ONLY={only}: this chapter's modules are {', '.join(every)}")
         if module not in names:
-            console.stop(f"ONLY={only}: this chapter's modules are {', '.join(names)}")
+            what = role(module)
+            give = "CLIENT=" if what == "client" else "CMD= or URL="
+            console.stop(f"{module} grades a {what}, and you gave none: {give} says which")
         ids = [check.id for check in known[module].checks if name in ("", check.name)]
         if not ids:
             console.stop(f"{module} has no check {name}".rstrip())

@@ -11,7 +11,7 @@ from course.cli import chapter_number
 from course.manifest import Chapter, load
 
 # What a learner writes. A transcript is recorded, and `start` is for those who begin.
-CODE = (".py", ".js", ".html", ".css", ".conf")
+CODE = (".py", ".js", ".json", ".html", ".css", ".conf")
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -52,6 +52,7 @@ class Chapter:
     suggestions: tuple[dict[str, str], ...]
     demos: tuple[Demo, ...]
     builds_on: int | None = None
+    client: str | None = None  # the command of the client that is graded
 
     @property
     def folder(self) -> Path:
@@ -128,6 +129,7 @@ def _chapter(table: dict[str, Any]) -> Chapter:
         number=table["number"],
         slug=table["slug"],
         builds_on=table.get("builds_on"),
+        client=table.get("client"),
         title=table["title"],
         goal=table["goal"],
         minutes=table["minutes"],
@@ -153,6 +155,8 @@ def _check(chapter: Chapter, earlier: list[Chapter], where: str) -> None:
         raise ManifestError(f"{where}: the slug {chapter.slug!r} does not begin with the number")
     if chapter.builds_on is not None and chapter.builds_on not in [c.number for c in earlier]:
         raise ManifestError(f"{where} builds on {chapter.builds_on}, which does not come before it")
+    if chapter.role == "client" and chapter.client is None:
+        raise ManifestError(f"{where}: a client is graded, so the field 'client' says which")
     for name in ("title", "goal"):
         if set(getattr(chapter, name)) != set(LANGUAGES):
             raise ManifestError(f"{where}: {name} is needed in each of {', '.join(LANGUAGES)}")

@@ -6,6 +6,8 @@ tables of `site/data/` hold only what no program can say: a sentence in each lan
 
     NN-slug/run.md  try.md  files.md  diff.md  checks.md  transcript.md
     map.md  settings.md  programs.md  close-codes.md  glossary.md  source-defects.md  broken.md
+    ladder.md
+    storm.md
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from course import catalogue, diff, frames
+from course import catalogue, diff, frames, storm
 from course.manifest import LANGUAGES, ROOT, Chapter, Course, load
 
 GENERATED = ROOT / "build" / "generated"
@@ -353,6 +355,19 @@ def broken(course: Course, language: str) -> str:
     return table(heading, rows, "<" * len(heading))
 
 
+def ladder(course: Course, language: str) -> str:
+    """What each rung of the ladder of promises lost, repeated and mixed up, as it was measured."""
+    words = vocabulary(language)
+    measured = json.loads((DATA / "ladder.json").read_text(encoding="utf-8"))
+    counts = ("lost", "duplicated", "reordered", "connections")
+    rows = []
+    for rung, found in measured["rungs"].items():
+        numbers = (f"**{found[name]}**" if found[name] else "0" for name in counts)
+        rows.append((words[rung.replace("-", "_")], *numbers))
+    heading = (words["rung"], *(words[name] for name in counts))
+    return table(heading, rows, "<::::")
+
+
 # Markdown
 
 
@@ -409,4 +424,5 @@ WHOLE: dict[str, Callable[[Course, str], str]] = {
     "glossary": glossary,
     "source-defects": source_defects,
     "broken": broken,
+    "storm": lambda course, language: storm.picture(vocabulary(language)),
 }

@@ -1,8 +1,8 @@
 """`make record-N`: run what a chapter's lesson shows, and write it to `transcript.txt`.
 
 The demos are in `course.toml`. What differs from run to run (times, dates, versions) is replaced by
-something of the same length, so that the numbers beside it stay true. A test records again and
-compares.
+something of the same length, so that the numbers beside it stay true; a random delay by another. A
+test records again and compares.
 """
 
 from __future__ import annotations
@@ -24,8 +24,13 @@ from course.manifest import Chapter, Demo, load
 PORT = 8080  # shown in the lesson; the recording itself runs on a free port
 STEP_SECONDS = 20.0  # for one answer, or one program's end
 HEARTBEAT_SECONDS = "1"
+RANDOM = "5eed5eed5eed5eed"  # for what a program has drawn
 EPOCH, DATE = "1700000000000", "Tue, 14 Nov 2023 22:13:20 GMT"  # the same moment
 ANSWERED = re.compile(r"^(←|\{\"event\": \"message\"|closed|\{\"event\": \"close\")")
+# A line of `say` that begins like this is no line to type but a command to run beside the program.
+BESIDE = "! "
+RECOVERED = re.compile(r"^\{\"event\": \"(message|stopped)\"")  # after such a command
+DELAY = "437"  # milliseconds; in truth they are random
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -110,7 +115,11 @@ def _play(demo: Demo, folder: Path, port: int) -> str:
     shown = [f"$ {typed}"]
     answered = False
     for line in ("", *demo.say):
-        if line:
+        wanted = ANSWERED
+        if line.startswith(BESIDE):
+            shown += _beside(line.removeprefix(BESIDE).format(**places))
+            answered, wanted = False, RECOVERED
+        elif line:
             program.process.stdin.write(line + "\n")
             program.process.stdin.flush()
             answered = False
@@ -119,12 +128,20 @@ def _play(demo: Demo, folder: Path, port: int) -> str:
             if printed is None:
                 break
             shown.append(printed)
-            answered = bool(ANSWERED.match(printed))
+            answered = bool(wanted.match(printed))
     program.process.stdin.close()
     while (printed := _take(program.lines)) is not None:
         shown.append(printed)
     program.end()
     return "\n".join(shown) + "\n"
+
+
+def _beside(command: str) -> list[str]:
+    """Run a command in another terminal, so to speak: what is typed there, and what it prints."""
+    words = shlex.split(command)
+    words[0] = tools.curl() if words[0] == "curl" else words[0]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=STEP_SECONDS, check=True)
+    return [f"$ {command}", *done.stdout.splitlines()]
 
 
 def _take(lines: Queue[str | None]) -> str | None:
@@ -140,7 +157,9 @@ def normalise(text: str, port: int) -> str:
     for milliseconds in set(re.findall(r"\b1[6-9]\d{11}\b", text)):
         text = text.replace(milliseconds, EPOCH)
         text = _replace_in_dump(text, milliseconds.encode(), EPOCH.encode())
+    text = re.sub(r'("(?:epoch|deliveryId)": ?")[0-9a-f]{16}"', rf'\g<1>{RANDOM}"', text)
     text = re.sub(r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT", DATE, text)
+    text = re.sub(r'("delayMs": )\d+', rf"\g<1>{DELAY}", text)
     text = re.sub(r"Python/3\.\d+", "Python/3.11", text)
     return re.sub(r"\b\d+\.\d(?= s\b)", lambda time: f"{round(float(time[0]) * 2) / 2:.1f}", text)
 

@@ -30,7 +30,9 @@ PRESSED = {
     1: {"#send-text": 2, "#send-binary": 2, "#close": 2, "#connect": 3},
     2: {"#send-text": 2, "#send-binary": 2, "#rest": 1, "#rest-404": 1},
     3: {"#ping": 2, "#send-echo": 2, "#send-broken": 2, "#rest": 1},
+    4: {"#send-echo": 2, "#cut": 5, "#connect": 3},
     5: {"#join": 2, "#publish": 3, "#send-bad": 2, "#post": 2},
+    6: {"#join": 3, "#publish": 4, "#notify": 5},
 }
 
 

@@ -54,7 +54,8 @@ def grade_broken(program: Broken, folder: Path) -> Grade:
     modules = {program.module, *(name.partition("::")[0] for name in program.fails)}
     everything = os.environ.get("PROOFS") == "all"
     only = [] if everything else ["--only", ",".join(sorted(modules))]
-    return grade(folder, str(program.chapter), "--cmd", shlex.join(words), *only)
+    flag = f"--{'client' if program.role == 'client' else 'cmd'}"
+    return grade(folder, str(program.chapter), flag, shlex.join(words), *only)
 
 
 def course(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -76,6 +77,7 @@ UNWANTED = (
     "MAKELEVEL",
     "MFLAGS",
     "CMD",
+    "CLIENT",
     "URL",
     "PORT",
     "ONLY",

@@ -18,7 +18,12 @@ from tests.harness import broken
 from tests.harness.broken import Broken
 
 CHAPTERS = load().chapters
-OTHERS = {"by_hand": (1, sys.executable), "node": (2, "node"), "node_rooms": (5, "node")}
+OTHERS = {
+    "by_hand": (1, sys.executable),
+    "node": (2, "node"),
+    "node_client": (4, "node"),
+    "node_rooms": (5, "node"),
+}
 
 
 # What fails most waits longest: begin with it, so that no core stands idle at the end.
@@ -72,7 +77,8 @@ def test_every_check_is_failed_by_a_broken_program() -> None:
 @pytest.mark.parametrize("name", OTHERS)
 def test_a_right_program_of_another_make_passes(name: str, tmp_path: Path) -> None:
     number, interpreter = OTHERS[name]
-    path = broken.SERVERS / name / broken.BASES[name][0]
+    folder, main_file, _ = broken.BASES[name]
+    path = folder / main_file
 
     result = grade(tmp_path, str(number), "--cmd", shlex.join([interpreter, str(path)]))
 

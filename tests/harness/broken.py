@@ -1,7 +1,8 @@
 """Broken programs: a right one plus a small named edit, and the checks that must catch it.
 
 They are data, in `tests/broken/MODULE.toml`. `base` says what is edited: `chapter` (the course's
-own program of that chapter), or one of the other right programs in `tests/harness/servers/`.
+own program of that chapter), or one of the other right programs in `tests/harness/servers/` and
+`tests/harness/clients/`.
 """
 
 from __future__ import annotations
@@ -18,11 +19,14 @@ from course.manifest import ROOT, load
 
 FOLDER = ROOT / "tests" / "broken"
 SERVERS = ROOT / "tests" / "harness" / "servers"
-# The other right programs: the file that is edited, and the command that runs it in its folder.
+CLIENTS = ROOT / "tests" / "harness" / "clients"
+# The other right programs: where they are, the file that is edited, and the command that runs it
+# there.
 BASES = {
-    "by_hand": ("server.py", "python server.py"),
-    "node": ("server.mjs", "node server.mjs"),
-    "node_rooms": ("server.mjs", "node server.mjs"),
+    "by_hand": (SERVERS / "by_hand", "server.py", "python server.py"),
+    "node": (SERVERS / "node", "server.mjs", "node server.mjs"),
+    "node_client": (CLIENTS / "node", "client.mjs", "node client.mjs"),
+    "node_rooms": (SERVERS / "node_rooms", "server.mjs", "node server.mjs"),
 }
 
 
@@ -43,6 +47,11 @@ class Broken:
     patterns: tuple[str, ...]  # the checks it fails; `echo::*` is the whole module
 
     @property
+    def role(self) -> str:
+        """What it is, a server or a client: what its module grades."""
+        return catalogue.modules()[self.module].role
+
+    @property
     def fails(self) -> set[str]:
         """The ids of the checks that this program must fail: exactly these."""
         asked = checks_of(self.chapter)
@@ -54,11 +63,12 @@ class Broken:
 
     def write(self, folder: Path) -> list[str]:
         """Make the program in `folder`; returns the command that runs it there."""
-        origin = load().chapter(self.chapter).folder
-        main_file, command = "server.py", load().chapter(self.chapter).run
+        chapter = load().chapter(self.chapter)
+        origin, main_file, command = chapter.folder, "server.py", chapter.run
+        if self.role == "client" and chapter.client:
+            main_file, command = "client.py", chapter.client
         if self.base != "chapter":
-            origin = SERVERS / self.base
-            main_file, command = BASES[self.base]
+            origin, main_file, command = BASES[self.base]
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(origin, folder, ignore=shutil.ignore_patterns("__pycache__", "start"))
         for edit in self.edits:

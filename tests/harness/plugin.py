@@ -7,7 +7,7 @@ file that the task names. One check is one test.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,9 @@ import pytest
 import pytest_asyncio
 
 from course import catalogue
+from tests.harness.client import Client, ClientProgram
 from tests.harness.exchange import Exchange
+from tests.harness.hostile import Hostile, Script
 from tests.harness.report import Report, Result
 from tests.harness.subject import CannotRun, Subject
 from tests.harness.verdict import CheckFailure, NotAsked
@@ -136,3 +138,48 @@ async def subject(request: pytest.FixtureRequest, _program: Subject) -> AsyncIte
     await exchange.close()
     if failed or exchange.death:
         await _program.stop()
+
+
+# For the modules that grade a client (ROLE = "client"): nothing is running before they begin.
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def program(request: pytest.FixtureRequest) -> ClientProgram:
+    """The client under check, as a program that can be started: also for scenes that many share."""
+    graded = request.config.stash[GRADER].task["client"]
+    return ClientProgram(graded["command"], graded["cwd"])
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def exchange(request: pytest.FixtureRequest) -> AsyncIterator[Exchange]:
+    """A fresh record of what passes. All clients and servers of the check end with it."""
+    grader = request.config.stash[GRADER]
+    exchange = grader.exchange = Exchange()
+    yield exchange
+    await exchange.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def client(exchange: Exchange, program: ClientProgram) -> Callable[..., Awaitable[Client]]:
+    """`await client(url, HEARTBEAT_SECONDS="1")` starts the client under check."""
+
+    async def start(url: str, **environment: str) -> Client:
+        return await program.start(exchange, url, **environment)
+
+    return start
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def hostile(exchange: Exchange) -> AsyncIterator[Callable[[Script], Awaitable[Hostile]]]:
+    """`await hostile(script)` starts a server that does to each connection what `script` says."""
+    servers: list[Hostile] = []
+
+    async def start(script: Script) -> Hostile:
+        server = Hostile(exchange, script)
+        servers.append(server)
+        exchange.closers.append(server.stop)
+        return await server.listen()
+
+    yield start
+    for server in servers:
+        server.raise_problem()

@@ -34,7 +34,8 @@ IMPATIENCE = 1.0  # seconds to wait for the welcome of a program that did not gr
 SETTLE_SECONDS = 3.0  # for what the statistics should soon say
 ASK_AGAIN_SECONDS = 0.05  # between two looks at them
 KEPT_LINES = 40  # of what the program prints
-OURS = ("CMD", "URL", "PORT", "ONLY", "JSON", "HTML")  # variables that are for the grader alone
+# Variables that are for the grader alone.
+OURS = ("CMD", "CLIENT", "URL", "PORT", "ONLY", "JSON", "HTML")
 ORIGIN = "http://page.example"  # the one web page that may connect
 FOREIGN_ORIGIN = "http://evil.example"
 
@@ -49,12 +50,18 @@ class Settings:
 
     heartbeat: float = 1.0
     max_message_bytes: int = 66_000  # not the default: a program that ignores it is found out
+    history: int = 200  # events of a channel
+    ack_seconds: float = 0.6
+    outbox_limit: int = 8
 
     def environment(self) -> dict[str, str]:
         return {
             "HEARTBEAT_SECONDS": f"{self.heartbeat:g}",
             "MAX_MESSAGE_BYTES": str(self.max_message_bytes),
             "ALLOWED_ORIGINS": ORIGIN,
+            "HISTORY": f"{self.history}",
+            "ACK_SECONDS": f"{self.ack_seconds:g}",
+            "OUTBOX_LIMIT": f"{self.outbox_limit}",
         }
 
     @classmethod
@@ -63,6 +70,9 @@ class Settings:
         return cls(
             heartbeat=float(environment.get("HEARTBEAT_SECONDS") or 20.0),
             max_message_bytes=int(float(environment.get("MAX_MESSAGE_BYTES") or 65_536)),
+            history=int(environment.get("HISTORY") or 1_000),
+            ack_seconds=float(environment.get("ACK_SECONDS") or 5.0),
+            outbox_limit=int(environment.get("OUTBOX_LIMIT") or 100),
         )
 
 

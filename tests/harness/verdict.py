@@ -31,7 +31,7 @@ def check(source: str, *, order: int = 0) -> Callable[[F], F]:
                 async with asyncio.timeout(CHECK_SECONDS):
                     await function(*arguments, **fixtures)
             except TimeoutError:
-                fail(f"the check was not done after {CHECK_SECONDS:.0f} s: the server is too slow")
+                fail(f"the check was not done after {CHECK_SECONDS:.0f} s: the program is too slow")
 
         marked: F = pytest.mark.check_order(order)(bounded)
         return marked
