@@ -73,7 +73,7 @@ async def test_a_chapter_runs_from_a_copy_elsewhere(chapter: Chapter, tmp_path: 
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.slug)
-@pytest.mark.parametrize("name", ["client.py", "handshake.py", "silent.py"])
+@pytest.mark.parametrize("name", ["client.py", "handshake.py", "silent.py", "away.py"])
 async def test_a_client_of_nobody_says_so_in_one_line(chapter: Chapter, name: str) -> None:
     if not (chapter.folder / name).exists():
         assert name != "client.py"
