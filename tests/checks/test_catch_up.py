@@ -14,7 +14,7 @@ from typing import Any
 import pytest_asyncio
 
 from course.wire import Wire
-from tests.harness.client import Client, ClientProgram
+from tests.harness.client import STARTED_SECONDS, Client, ClientProgram
 from tests.harness.exchange import Exchange
 from tests.harness.hostile import Hostile, Script
 from tests.harness.journey import BETWEEN
@@ -66,6 +66,7 @@ async def follow(client: StartClient, hostile: StartServer, events: int = 2) -> 
     listening = await hostile(server)
     scene = Scene(await client(listening.url, **QUICK), server, listening)
     await scene.client.say(subscribe())
+    await scene.until("a connection", lambda: server.lines > 0, STARTED_SECONDS)
     await scene.client.event("snapshot")
     for number in range(1, events + 1):
         await server.emit({"n": number})
