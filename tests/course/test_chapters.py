@@ -132,6 +132,9 @@ async def test_the_heartbeat_client_keeps_a_quiet_line_alive() -> None:
         ("BACKOFF_CAP_MS", "-1"),
         ("STABLE_MS", "1e3"),
         ("CONNECT_TIMEOUT", "0"),
+        ("HISTORY", "many"),
+        ("ACK_SECONDS", "inf"),
+        ("OUTBOX_LIMIT", "0"),
     ],
 )
 def test_a_setting_that_makes_no_sense_stops_the_start(
