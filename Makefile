@@ -1,5 +1,5 @@
 # The learner's commands: a thin face on `python -m course`. Try `make` alone for the list.
-# Variables on the line reach the command through its environment: PORT=, CMD=, URL=, TO=, FAULT= …
+# Variables on the line reach the command through its environment: PORT=, CMD=, CLIENT=, URL=, TO=, FAULT= …
 
 PYTHON ?= python3
 COURSE = $(PYTHON) -m course

@@ -6,8 +6,7 @@ tables of `site/data/` hold only what no program can say: a sentence in each lan
 
     NN-slug/run.md  try.md  files.md  diff.md  checks.md  transcript.md
     map.md  settings.md  programs.md  close-codes.md  glossary.md  source-defects.md  broken.md
-    ladder.md
-    storm.md
+    storm.md  ladder.md
 """
 
 from __future__ import annotations
@@ -424,5 +423,6 @@ WHOLE: dict[str, Callable[[Course, str], str]] = {
     "glossary": glossary,
     "source-defects": source_defects,
     "broken": broken,
+    "ladder": ladder,
     "storm": lambda course, language: storm.picture(vocabulary(language)),
 }

@@ -26,9 +26,10 @@ def report(event: str, **fields: Any) -> None:
 
 def read_lines(client: ReconnectingClient, loop: asyncio.AbstractEventLoop) -> None:
     """Hand on what is typed, line by line. A thread of its own: the event loop must never wait."""
-    for line in sys.stdin:
+    for raw in sys.stdin.buffer:
+        line = raw.decode(errors="replace").rstrip("\n")  # whatever bytes: a message is UTF-8
         # One after the other: what is typed too fast waits in the pipe, not in our memory.
-        asyncio.run_coroutine_threadsafe(client.sender.say(line.rstrip("\n")), loop).result()
+        asyncio.run_coroutine_threadsafe(client.sender.say(line), loop).result()
     loop.call_soon_threadsafe(client.stopping.set)
 
 

@@ -11,18 +11,19 @@ from typing import Any
 
 from websockets.asyncio.client import ClientConnection
 
+from envelope import BadMessage, read_object
 from settings import HEARTBEAT_SECONDS
 
 PATIENCE = 2.5  # heartbeats of silence before the line is taken for dead
 
 
 def parse(message: str | bytes) -> Any:
-    """What a message holds. What is no JSON stays a text; bytes are shown in hex."""
+    """What a message holds. What is no JSON object stays a text; bytes are shown in hex."""
     if isinstance(message, bytes):
         return message.hex()
     try:
-        return json.loads(message)
-    except (ValueError, RecursionError):
+        return read_object(message)
+    except BadMessage:
         return message
 
 

@@ -120,7 +120,7 @@ export class ReconnectingSocket {
     this.#letGo();
     if (CODES[code]?.again === false) return this.#stopped(`${code} ${CODES[code].meaning}`);
     this.#move("lost");
-    if (uptime >= this.settings.stable && uptime > 0) this.attempt = 0;
+    if (uptime >= this.settings.stable) this.attempt = 0;
     const ceiling = Math.min(this.settings.cap, this.settings.base * 2 ** this.attempt);
     this.attempt += 1;
     this.#wait(ceiling);

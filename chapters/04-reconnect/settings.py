@@ -36,7 +36,7 @@ HEARTBEAT_SECONDS = seconds("HEARTBEAT_SECONDS", 20.0)
 a_day = 86_400_000  # milliseconds
 BACKOFF_BASE_MS = whole_number("BACKOFF_BASE_MS", 1000, 1, a_day)
 BACKOFF_CAP_MS = whole_number("BACKOFF_CAP_MS", 30_000, 1, a_day)
-STABLE_MS = whole_number("STABLE_MS", 5000, 0, a_day)
+STABLE_MS = whole_number("STABLE_MS", 5000, 1, a_day)
 CONNECT_TIMEOUT = seconds("CONNECT_TIMEOUT", 10.0)
 
 # Which web pages may connect: a browser names the page's origin in every handshake, other programs

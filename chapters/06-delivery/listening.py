@@ -11,8 +11,10 @@ from typing import Any
 
 from websockets.asyncio.client import ClientConnection
 
+from envelope import MAX_DEPTH, check_writable, finite, refuse_constant
 from settings import HEARTBEAT_SECONDS
 
+DEEPEST = MAX_DEPTH + 10  # an event that was missed stands some levels deeper than it came
 PATIENCE = 2.5  # heartbeats of silence before the line is taken for dead
 
 
@@ -21,9 +23,11 @@ def parse(message: str | bytes) -> Any:
     if isinstance(message, bytes):
         return message.hex()
     try:
-        return json.loads(message)
+        data = json.loads(message, parse_constant=refuse_constant, parse_float=finite)
+        check_writable(data, DEEPEST)
     except (ValueError, RecursionError):
         return message
+    return data
 
 
 def announced_heartbeat(data: Any) -> float | None:

@@ -72,7 +72,7 @@ class Outboxes:
         for direct in box.waiting.values():
             direct.due = 0.0
         try:
-            while box.connection is socket:
+            while box.connection is socket and not socket.said_goodbye:
                 await self.send_due(box, socket)
         except ConnectionError:
             pass  # the connection has ended; what waits, waits for the next one

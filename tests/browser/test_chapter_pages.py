@@ -57,6 +57,7 @@ CHANGED: dict[int, set[str]] = {
     2: set(),
     3: {"connect", "send", "showState"},
     5: {"connect", "receive", "abandon", "ask"},
+    6: {"connect", "receive", "abandon", "ask", "request", "resetHeartbeat", "showState"},
 }
 
 
@@ -290,7 +291,7 @@ async def test_far_too_much_is_1009_as_well(
     assert (await page.logged("close")).content.startswith("1009 too big")
 
 
-@pytest.mark.parametrize("number", [1, 2, 3, 5])
+@pytest.mark.parametrize("number", [1, 2, 3, 5, 6])
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
 async def test_a_server_that_stops_says_1001(
     number: int, name: str, open_chapter: OpenChapter

@@ -14,7 +14,7 @@ from typing import Any
 import pytest_asyncio
 
 from course.wire import Wire
-from tests.harness.client import Client, ClientProgram
+from tests.harness.client import STARTED_SECONDS, Client, ClientProgram
 from tests.harness.exchange import Exchange
 from tests.harness.hostile import Hostile, Script
 from tests.harness.journey import BETWEEN
@@ -66,6 +66,7 @@ async def follow(client: StartClient, hostile: StartServer, events: int = 2) -> 
     listening = await hostile(server)
     scene = Scene(await client(listening.url, **QUICK), server, listening)
     await scene.client.say(subscribe())
+    await scene.until("a connection", lambda: server.lines > 0, STARTED_SECONDS)
     await scene.client.event("snapshot")
     for number in range(1, events + 1):
         await server.emit({"n": number})
@@ -307,6 +308,7 @@ async def test_unanswered_is_sent_again(client: StartClient, hostile: StartServe
     server.answers_publishes = True
     await scene.cut()
     await scene.until("the four publishes again", lambda: len(server.publishes) >= 8)
+    await scene.client.event("message", where=partial(is_reply, "p3"))
     await scene.client.say(publish("p4", {"n": "p4"}))
     await scene.until("one more", lambda: len(server.publishes) >= 9)
 
@@ -361,6 +363,33 @@ async def test_unanswered_is_bounded(client: StartClient, hostile: StartServer) 
     lines = [json.loads(heard.fields.get("line") or "{}") for heard in scene.client.all("refused")]
     got = [line.get("requestId") for line in lines]
     require(got == ids[LIMIT:], "others were refused", expected=ids[LIMIT:], got=got)
+
+
+@check("Wire contract, chapter 6")
+async def test_too_big_is_given_up(client: StartClient, hostile: StartServer) -> None:
+    """After 1009 the client comes back without the publish that was too big, and says so.
+
+    Sent again it would close the next connection too, and the one after that, for ever. Nobody says
+    which one it was: give up the largest of those without a reply, and print `refused` for it. The
+    others are sent again as always.
+    """
+    scene = await follow(client, hostile, events=0)
+    server = scene.server
+    server.longest = 10_000
+    scene.hostile.shut(reset=True)
+    await scene.client.event("close")
+    sizes = (10, 20_000, 20)
+    await scene.client.say(*(publish(f"p{n}", {"n": n, "x": "x" * n}) for n in sizes))
+
+    await scene.hostile.listen()
+    refused = (await scene.client.event("refused")).fields
+    await scene.applied(2)
+
+    came = [heard.fields["data"]["n"] for heard in scene.client.all("applied")]
+    require(came == [10, 20], "the others do not get through", expected=[10, 20], got=came)
+    right = str(refused.get("line")).find('"p20000"') >= 0
+    require(right, "another one was given up", expected="p20000", got=refused)
+    require(server.refused == 1, "it was sent again", expected="once", got=server.refused)
 
 
 @check("Wire contract, chapter 6")

@@ -3,16 +3,22 @@
 import asyncio
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
 
-from course import record
+from course import partials, record
 from course.manifest import Chapter, load
 from course.tools import free_port
 from course.wire import Wire
@@ -67,11 +73,13 @@ async def test_a_chapter_runs_from_a_copy_elsewhere(chapter: Chapter, tmp_path: 
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.slug)
-@pytest.mark.parametrize("name", ["client.py", "handshake.py", "silent.py"])
+@pytest.mark.parametrize("name", ["client.py", "handshake.py", "silent.py", "away.py"])
 async def test_a_client_of_nobody_says_so_in_one_line(chapter: Chapter, name: str) -> None:
     if not (chapter.folder / name).exists():
         assert name != "client.py"
         return
+    if chapter.client is not None and name == "client.py":
+        return  # one that comes back does not give up: it is graded for that
     client = await start(chapter.folder, name, f"ws://127.0.0.1:{free_port()}/ws")
 
     output, _ = await asyncio.wait_for(client.communicate(), WITHIN)
@@ -121,12 +129,19 @@ async def test_the_heartbeat_client_keeps_a_quiet_line_alive() -> None:
         ("PORT", "70000"),
         ("MAX_MESSAGE_BYTES", "-1"),
         ("HEARTBEAT_SECONDS", "nan"),
+        ("BACKOFF_CAP_MS", "-1"),
+        ("STABLE_MS", "1e3"),
+        ("CONNECT_TIMEOUT", "0"),
+        ("HISTORY", "many"),
+        ("ACK_SECONDS", "inf"),
+        ("OUTBOX_LIMIT", "0"),
     ],
 )
 def test_a_setting_that_makes_no_sense_stops_the_start(
     chapter: Chapter, name: str, value: str
 ) -> None:
-    if name == "HEARTBEAT_SECONDS" and chapter.number < 3:
+    if f'"{name}"' not in (chapter.folder / "settings.py").read_text(encoding="utf-8"):
+        assert name not in ("PORT", "MAX_MESSAGE_BYTES")
         return
     done = subprocess.run(
         [sys.executable, "server.py"],
@@ -141,3 +156,107 @@ def test_a_setting_that_makes_no_sense_stops_the_start(
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert name in done.stderr
+
+
+# Chapter 4: what its checks do not ask, since it is no part of the contract
+
+
+def test_every_close_code_of_the_course_is_in_the_clients_table() -> None:
+    """It says the same as the reference page, and stops at the codes of the contract."""
+    folder = load().chapter(4).folder
+    table = json.loads((folder / "close-codes.json").read_text(encoding="utf-8"))
+    named = partials.close_code_table()
+
+    assert {int(code) for code in table} == set(named)
+    for code, entry in table.items():
+        assert entry["meaning"] == named[int(code)]["name"]["en"]
+        assert entry["zh"] == named[int(code)]["name"]["zh"]
+    terminal = {int(code) for code, entry in table.items() if not entry["again"]}
+    assert terminal == {1000, 1008, 4400, 4401, 4403, 4409}
+
+
+def test_both_clients_have_the_same_table_of_states() -> None:
+    folder = load().chapter(4).folder
+    script = (folder / "reconnecting-socket.js").read_text(encoding="utf-8")
+    python = (folder / "reconnecting.py").read_text(encoding="utf-8")
+
+    def table(text: str, opening: str) -> dict[str, dict[str, str]]:
+        body = text.partition(opening)[2].partition("\n}")[0]
+        rows = re.findall(r'^ +"?(\w+)"?: \{(.*?)\},?$', body, re.MULTILINE)
+        return {name: dict(re.findall(r'"?(\w+)"?: "(\w+)"', row)) for name, row in rows}
+
+    theirs, ours = table(script, "STATES = {"), table(python, "STATES = {")
+    assert len(ours) == 5
+    # A page can be started again by a person; a program that has stopped has ended.
+    assert theirs == {**ours, "stopped": {"try": "connecting"}}
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1/ws", "127.0.0.1:8080", "ws://"])
+def test_a_client_that_cannot_connect_anywhere_says_so_in_one_line(url: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "client.py"],
+        cwd=load().chapter(4).folder,
+        env={**os.environ, "URL": url},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=WITHIN,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1 and "URL" in done.stderr
+
+
+async def test_what_cannot_be_sent_any_more_is_told_line_by_line() -> None:
+    """Nobody is there, three lines are typed, the input ends: each line is refused."""
+    folder = load().chapter(4).folder
+    url = f"ws://127.0.0.1:{free_port()}/ws"
+    client = await start(folder, "client.py", url, BACKOFF_BASE_MS="600000")
+    assert client.stdin is not None and client.stdout is not None
+    events: list[dict[str, Any]] = []
+    async with asyncio.timeout(WITHIN):
+        while not events or events[-1]["event"] != "retry":
+            events.append(json.loads(await client.stdout.readline()))
+        output, _ = await client.communicate(b"one\ntwo\nthree\n")
+    events += [json.loads(line) for line in output.splitlines()]
+
+    assert [event["line"] for event in events if event["event"] == "refused"] == [
+        "one",
+        "two",
+        "three",
+    ]
+    assert events[-1]["event"] == "stopped"
+    assert client.returncode == 0
+
+
+async def test_the_server_cuts_to_order_and_lives() -> None:
+    """A reset, a code, and a while of 503; nobody but its own page may ask for it."""
+    async with running(load().chapter(4).folder) as server:
+        base = f"http://127.0.0.1:{server.port}"
+
+        def post(body: bytes, **headers: str) -> int:
+            request = urllib.request.Request(f"{base}/api/cut", body, headers, method="POST")
+            try:
+                with urllib.request.urlopen(request, timeout=WITHIN) as answer:
+                    return int(answer.status)
+            except urllib.error.HTTPError as error:
+                with error:
+                    return error.code
+
+        async with connect(f"ws://127.0.0.1:{server.port}/ws", proxy=None) as client:
+            assert await asyncio.to_thread(post, b"{}", Origin="http://evil.example") == 403
+            assert await asyncio.to_thread(post, b'{"code": 4403}', Origin=base) == 200
+            await client.wait_closed()
+            assert client.close_code == 4403
+        async with connect(f"ws://127.0.0.1:{server.port}/ws", proxy=None) as client:
+            assert await asyncio.to_thread(post, b'{"awaySeconds": 60}') == 200
+            await client.wait_closed()
+            assert client.close_code == 1006
+        with pytest.raises(InvalidStatus, match="503"):
+            await connect(f"ws://127.0.0.1:{server.port}/ws", proxy=None)
+        assert await asyncio.to_thread(post, b"{}") == 200
+        async with connect(f"ws://127.0.0.1:{server.port}/ws", proxy=None):
+            pass
+        assert server.alive

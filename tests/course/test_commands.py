@@ -93,6 +93,15 @@ def test_the_list_speaks_chinese_where_the_reader_does(copy: Path) -> None:
         (["check-1", "CMD=node 'x"], "cannot be split into words"),
         (["check-1", "CMD=x", "URL=ws://127.0.0.1:9/ws"], "not both"),
         (["check-1", "ONLY=nothing"], "this chapter's modules are"),
+        (["check-3", "CLIENT=node x.js"], "chapter 3 has no checks for a client"),
+        (["check-4", "CMD=x", "CLIENT=y"], "CMD= is a client in this chapter"),
+        (["check-4", "URL=ws://127.0.0.1:9/ws"], "chapter 4 grades a client"),
+        (["check-4", "CLIENT=x", "URL=ws://127.0.0.1:9/ws"], "give CLIENT= or URL=, not both"),
+        (["check-4", "CLIENT=x", "ONLY=echo"], "this chapter's modules are"),
+        (["check-4", "CLIENT=x", "ONLY=envelope"], "envelope grades a server, and you gave none"),
+        (["check-4", "CLIENT=no-such-program"], "cannot start 'no-such-program'"),
+        (["check-4", "CMD=false"], "false ended with exit code 1 before it said or did anything"),
+        (["check-4", "CLIENT=node 'x"], "CLIENT cannot be split into words"),
     ],
     ids=lambda value: value[-1] if isinstance(value, list) else "",
 )
@@ -181,6 +190,31 @@ def test_start_1_begins_with_a_server_that_speaks_only_http(copy: Path) -> None:
     done = make(copy, "check-1", "ONLY=handshake::accept_is_computed_from_the_key")
     assert done.returncode != 0
     assert "curl -i" in done.stdout
+
+
+def test_a_folder_is_graded_whole_its_server_and_its_client(copy: Path) -> None:
+    make(copy, "start-4")
+
+    one_of_each = "ONLY=envelope::echo,reconnect::bad_setting"
+    failed = make(copy, "check-4", one_of_each)
+    assert "✓ `echo` is answered" in failed.stdout
+    assert "✗ A setting that makes no sense" in failed.stdout
+    assert "1 of 2 checks pass" in failed.stdout
+
+    shutil.rmtree(copy / "work" / "04-reconnect")
+    shutil.copytree(copy / "chapters" / "04-reconnect", copy / "work" / "04-reconnect")
+    assert "2 of 2 checks pass" in make(copy, "check-4", one_of_each).stdout
+
+
+def test_a_client_alone_is_asked_the_checks_of_a_client(copy: Path) -> None:
+    client = f"{sys.executable} chapters/03-heartbeat/client.py"
+
+    done = make(copy, "check-4", f"CLIENT={client}", "JSON=client.json")
+
+    checks = json.loads((copy / "client.json").read_text(encoding="utf-8"))["checks"]
+    assert {check["id"].partition("::")[0] for check in checks} == {"reconnect"}
+    assert f"chapter 4 · {client}" in done.stdout
+    assert 'stdout ·  {"event": "open"}' in done.stdout  # the exchange shows what it printed
 
 
 def test_the_diff_of_a_chapter_is_its_own_change(copy: Path) -> None:

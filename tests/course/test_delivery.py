@@ -1,8 +1,16 @@
 """Delivery, measured: ten seeds at the top rung, the whole ladder, and the oracle that judges."""
 
 import json
+import sys
+from functools import partial
+from typing import Any
 
+from course.manifest import load
+from course.wire import Wire
 from tests.harness import ladder
+from tests.harness.client import ClientProgram
+from tests.harness.exchange import Exchange
+from tests.harness.journey import BETWEEN
 from tests.harness.oracle import judge
 
 SEEDS, PUBLISHES = 10, 1_000
@@ -16,6 +24,41 @@ async def test_ten_seeds_lose_nothing_repeat_nothing_and_keep_the_order() -> Non
     for seed, judgement in results.items():
         assert judgement.clean, f"seed {seed}: {judgement}"
         assert judgement.sent == PUBLISHES
+
+
+def is_of(payload: int, printed: dict[str, Any]) -> bool:
+    return bool(printed["data"] == payload)
+
+
+async def test_our_client_and_our_server_fit_together() -> None:
+    """The two were graded apart: here they talk to each other, over a wire that cuts."""
+    channel, wanted = "room:together", list(range(200))
+    folder = load().chapter(ladder.CHAPTER).folder
+    program = ClientProgram([sys.executable, "client.py"], str(folder))
+    exchange = Exchange()
+
+    def line(kind: str, request_id: str, **data: object) -> str:
+        body = {"channel": channel, **data}
+        return json.dumps({"type": kind, "requestId": request_id, "data": body})
+
+    async with ladder.server() as server, Wire("127.0.0.1", server.port, seed=ladder.SEED) as wire:
+        client = await program.start(exchange, wire.url(), BACKOFF_BASE_MS="1", BACKOFF_CAP_MS="5")
+        try:
+            await client.say(line("subscribe", "s"))
+            await client.event("snapshot", 20)
+            wire.cut_randomly(BETWEEN)
+            for start in range(0, len(wanted), 50):
+                for number in wanted[start : start + 50]:
+                    event = {"event": "check:step", "payload": number}
+                    await client.say(line("publish", f"p{number}", **event))
+                last = wanted[start + 49]
+                await client.event("applied", 20, where=partial(is_of, last))
+        finally:
+            await exchange.close()
+
+    found = judge(wanted, [heard.fields["data"] for heard in client.all("applied")])
+    assert found.clean, found
+    assert wire.accepted > 5
 
 
 async def test_the_ladder_is_what_the_lesson_says() -> None:

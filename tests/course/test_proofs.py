@@ -23,6 +23,7 @@ OTHERS = {
     "node": (2, "node"),
     "node_client": (4, "node"),
     "node_rooms": (5, "node"),
+    "node_delivery": (6, "node"),
 }
 
 

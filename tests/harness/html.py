@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from course.frames import plural
 from course.manifest import ROOT, load
 from tests.harness import markup, sequence
 from tests.harness.exchange import Exchange, folded
@@ -171,6 +172,9 @@ def figure(result: Result) -> str:
     clients = len({e.peer for e in exchange.events if e.peer.startswith("client")})
     seconds = exchange.events[-1].at if exchange.events else 0.0
     who = "1 client" if clients == 1 else f"{clients} clients"
+    if not clients:  # the program is the client: its connections are told apart
+        connections = len({e.peer for e in exchange.events if e.peer.startswith("conn-")})
+        who = f"The client on {plural(connections, 'connection')}"
     summary = (
         f"{who} and the server, {len(exchange.events)} events in {seconds:.3f} s. "
         "The same stands below as a text."

@@ -37,7 +37,12 @@ ENDS = (
     "the server ended the connection",
     "the connection was reset",
     "the client resets the connection",
+    # and tests/harness/hostile.py, where the program is a client
+    "the client ended TCP",
+    "the server ends TCP",
+    "the server resets the connection",
 )
+PIPES = ("shell", "stdin", "stdout", "stderr")  # of a program that is a client: they stand there
 LOST = ("the connection was reset", "the connection was gone before all was sent")
 DIAMOND = '<path class="mark" d="M0-4 4 0 0 4-4 0z"/>'
 CROSS = '<path class="cross" d="M-5-5 5 5M5-5-5 5"/>'
@@ -222,8 +227,8 @@ class Diagram:
                 f'y2="{y + 10}"/>'
             )
         else:
-            self.parts.append(_at(SERVER, y, DIAMOND))
-        near = event.peer != "wire" and len(text) <= LONG_LABEL
+            self.parts.append(_at(CLIENT if event.peer in PIPES else SERVER, y, DIAMOND))
+        near = event.peer not in ("wire", *PIPES) and len(text) <= LONG_LABEL
         place = 'text-anchor="end" x="100%" dx="-12"' if near else 'x="12"'
         label = f'{place} y="16">{line(text)}{repeated}</text>'
         self._between(CLIENT, SHORT, label, fades=len(text) > LONG_LABEL)

@@ -50,8 +50,10 @@ class StreamServer:
         self.others: list[str] = []  # types of what else was said
         self.acks: list[str] = []
         self.snapshots = 0
+        self.refused = 0  # connections that were closed because of a message that was too long
         # The switches
         self.answers_publishes = True
+        self.longest = 0  # characters of a message that it takes; 0: any
         self.snapshot_fails = 0  # how many times it still will
         self.before_snapshot: Callable[[], Awaitable[None]] | None = None
 
@@ -98,7 +100,13 @@ class StreamServer:
         self.live, self.subscribed = connection, False
         try:
             while True:
-                await self._answer(connection, line, await connection.json("a message", PATIENT))
+                message = await connection.json("a message", PATIENT)
+                if 0 < self.longest < len(json.dumps(message)):
+                    self.refused += 1
+                    connection.server.wake()
+                    await connection.close(1009, "too big")
+                    return
+                await self._answer(connection, line, message)
                 connection.server.wake()  # the record says more than before
         except CheckFailure:
             if connection.left is None:

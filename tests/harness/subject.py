@@ -51,7 +51,7 @@ class Settings:
     heartbeat: float = 1.0
     max_message_bytes: int = 66_000  # not the default: a program that ignores it is found out
     history: int = 200  # events of a channel
-    ack_seconds: float = 0.6
+    ack_seconds: float = 1.0
     outbox_limit: int = 8
 
     def environment(self) -> dict[str, str]:
