@@ -694,8 +694,10 @@ async def test_refused_handshakes_are_told(exchange: Exchange, stage: Stage) -> 
     told = stage.refused.judge(exchange, "refusals").notes["told"]
 
     for status, events in told.items():
+        # A delay of 401 ms is no status.
+        said = [{k: v for k, v in event.items() if k != "delayMs"} for event in events]
         require(
-            any(status in event.values() or f"{status}" in str(event) for event in events[:-1]),
+            any(f"{status}" in str(event) for event in said),
             f"the refusal with {status} is not told",
             expected=f'an event that names it, {{"event":"failed","status":{status}}}',
             got=events,
