@@ -32,6 +32,7 @@ class Check:
     behaviour: str  # the first line of the docstring
     hint: tuple[str, ...]  # the paragraphs after it, each a step further
     source: str  # "RFC 6455 §5.6", or what else asks for it
+    costly: bool  # it takes much computing, so not every broken program is asked it
 
     def sentence(self, language: str) -> str:
         """The behaviour in one of the course's languages."""
@@ -100,17 +101,18 @@ def _check(module: str, function: ast.AsyncFunctionDef | ast.FunctionDef) -> Che
     name = function.name[5:]
     behaviour, _, rest = (ast.get_docstring(function) or "").partition("\n")
     hint = tuple(" ".join(part.split()) for part in rest.split("\n\n") if part.strip())
-    sources = [
-        decorator.args[0].value
+    calls = [
+        decorator
         for decorator in function.decorator_list
         if isinstance(decorator, ast.Call)
         and isinstance(decorator.func, ast.Name)
         and decorator.func.id == "check"
-        and isinstance(decorator.args[0], ast.Constant)
     ]
+    sources = [call.args[0].value for call in calls if isinstance(call.args[0], ast.Constant)]
+    costly = any(keyword.arg == "costly" for call in calls for keyword in call.keywords)
     if not (behaviour and hint and sources):
         raise CatalogueError(f"{module}::{name} lacks a behaviour, a hint or a source")
-    return Check(f"{module}::{name}", name, module, behaviour, hint, str(sources[0]))
+    return Check(f"{module}::{name}", name, module, behaviour, hint, str(sources[0]), costly)
 
 
 @cache

@@ -416,7 +416,7 @@ async def test_direct_messages(client: StartClient, hostile: StartServer) -> Non
     require(got == expected, "what was delivered", expected=expected, got=got)
 
 
-@check("Wire contract, chapter 6")
+@check("Wire contract, chapter 6", costly=True)
 async def test_a_thousand_publishes_over_a_wire_that_cuts(
     client: StartClient, hostile: StartServer
 ) -> None:

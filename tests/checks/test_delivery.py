@@ -212,7 +212,7 @@ async def test_bad_fields(subject: Subject) -> None:
         is_error(await alice.ask("ack", data), "bad_request")
 
 
-@check("Wire contract, chapter 6")
+@check("Wire contract, chapter 6", costly=True)
 async def test_restart_begins_a_new_epoch(subject: Subject) -> None:
     """After a restart the epoch is another one, and old positions are not recovered.
 
@@ -400,7 +400,7 @@ async def test_everybody_hears_one_order(subject: Subject) -> None:
             require(found.clean, "the events of one publisher, in its order", got=found)
 
 
-@check("Wire contract, chapter 6")
+@check("Wire contract, chapter 6", costly=True)
 async def test_publish_races_subscribe(subject: Subject) -> None:
     """An event published while somebody subscribes is in `missed` or comes live: once, 500 times.
 
@@ -665,7 +665,7 @@ async def test_a_repeated_notify_is_one_message(subject: Subject) -> None:
 # Everything together
 
 
-@check("Wire contract, chapter 6")
+@check("Wire contract, chapter 6", costly=True)
 async def test_a_thousand_publishes_over_a_wire_that_cuts(subject: Subject) -> None:
     """1,000 publishes over lines that are cut at random frames: 0 lost, 0 duplicated, 0 reordered.
 

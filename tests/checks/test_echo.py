@@ -158,7 +158,7 @@ async def test_character_split_between_fragments(subject: Subject) -> None:
     same(await peer.message("text, 3 bytes: 帧"), TEXT, data)
 
 
-@check("Wire contract, chapter 1")
+@check("Wire contract, chapter 1", costly=True)
 async def test_many_in_order(subject: Subject) -> None:
     """10,000 messages come back, each once and in order.
 

@@ -310,7 +310,7 @@ async def test_lone_surrogate(subject: Subject) -> None:
     require(pong.get("type") == "pong", "the connection does not go on", got=pong)
 
 
-@check("Wire contract, chapter 3", order=LAST)
+@check("Wire contract, chapter 3", order=LAST, costly=True)
 async def test_thousand_bad_messages(subject: Subject) -> None:
     """A thousand bad messages get a thousand errors, and the connection lives on.
 

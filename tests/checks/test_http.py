@@ -82,7 +82,7 @@ async def test_unknown_path(subject: Subject) -> None:
     await get(subject, "/api/nowhere", 404)
 
 
-@check("Wire contract, chapter 2")
+@check("Wire contract, chapter 2", costly=True)
 async def test_rest_while_many_sockets_are_open(subject: Subject) -> None:
     """REST answers while 200 WebSockets are open.
 
@@ -140,7 +140,7 @@ async def test_goodbye_to_a_mute_client(subject: Subject) -> None:
     await ends_with_zero(process, "SIGTERM, though a client says nothing")
 
 
-@check("Wire contract, chapter 2", order=LAST)
+@check("Wire contract, chapter 2", order=LAST, costly=True)
 async def test_goodbye_to_a_client_that_does_not_read(subject: Subject) -> None:
     """A client that has stopped reading does not hold up the end either.
 
@@ -173,7 +173,7 @@ async def test_port_taken(subject: Subject) -> None:
     await one_line_and_exit(subject, second, "the port is taken")
 
 
-@check("Wire contract: settings")
+@check("Wire contract: settings", costly=True)
 async def test_bad_setting(subject: Subject) -> None:
     """A setting that makes no sense stops the start, with one line that names it.
 

@@ -726,7 +726,7 @@ async def test_stop_while_waiting(exchange: Exchange, stage: Stage) -> None:
     require(notes["connections"] == 1, "it connected again", expected=1, got=notes["connections"])
 
 
-@check("Wire contract, everywhere")
+@check("Wire contract, everywhere", costly=True)
 async def test_bad_setting(exchange: Exchange, stage: Stage) -> None:
     """A setting that makes no sense stops the start, with one line that names it.
 

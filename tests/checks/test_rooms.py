@@ -629,7 +629,7 @@ async def test_member_that_crashes_while_it_is_waited_for(subject: Subject, scen
 # What may be too much
 
 
-@check("Wire contract, chapter 5", order=LAST)
+@check("Wire contract, chapter 5", order=LAST, costly=True)
 async def test_ten_thousand_names(subject: Subject) -> None:
     """Of 10,000 names one client gets a hundred, and an error for each of the others.
 

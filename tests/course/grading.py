@@ -10,8 +10,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from course import catalogue
 from course.manifest import ROOT
 from course.tools import path_with_wheels
+from tests.course import forked
 from tests.harness.broken import Broken
 
 LONGEST = 240  # seconds for one grading on a busy machine
@@ -34,42 +36,58 @@ def grade(folder: Path, *arguments: str, **environment: str) -> Grade:
     """`python -m course check ARGUMENTS`; `folder` takes the results."""
     results = folder / "results.json"
     done = course("check", *arguments, "--no-progress", "--json", str(results), **environment)
-    outcomes = {}
-    if results.exists():
-        checks = json.loads(results.read_text(encoding="utf-8"))["checks"]
-        outcomes = {check["id"]: check["outcome"] for check in checks}
-    return Grade(done.returncode, done.stdout + done.stderr, outcomes)
+    return Grade(done.returncode, done.stdout + done.stderr, outcomes(results))
+
+
+def outcomes(results: Path) -> dict[str, str]:
+    """What `course check --json` wrote, if it came so far."""
+    if not results.exists():
+        return {}
+    checks = json.loads(results.read_text(encoding="utf-8"))["checks"]
+    return {check["id"]: check["outcome"] for check in checks}
 
 
 def grade_broken(program: Broken, folder: Path) -> Grade:
     """Write a broken program below `build/` (where Node finds its packages) and grade it.
 
     It is asked the checks of the module that it was written for and of those that it is said to
-    fail: the others hardly differ from its right base. PROOFS=all in the environment asks all.
+    fail: the others hardly differ from its right base. Costly checks are asked only if it names
+    them. PROOFS=all in the environment asks all.
     """
     target = ROOT / "build" / "broken" / program.name
     command, *rest = program.write(target)
     words = [sys.executable if command == "python" else command]
     words += [str(target / part) for part in rest]
     modules = {program.module, *(name.partition("::")[0] for name in program.fails)}
+    known = catalogue.modules()
+    asked = {check.id for module in modules for check in known[module].checks if not check.costly}
     everything = os.environ.get("PROOFS") == "all"
-    only = [] if everything else ["--only", ",".join(sorted(modules))]
+    only = [] if everything else ["--only", ",".join(sorted(asked | program.fails))]
     flag = f"--{'client' if program.role == 'client' else 'cmd'}"
-    return grade(folder, str(program.chapter), flag, shlex.join(words), *only)
+    arguments = [str(program.chapter), flag, shlex.join(words), *only]
+    results, output = folder / "results.json", folder / "output.txt"
+    arguments += ["--no-progress", "--json", str(results)]
+    code = forked.check(arguments, clean_environment(), output, LONGEST)
+    return Grade(code, output.read_text(encoding="utf-8"), outcomes(results))
 
 
 def course(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """`python -m course ARGUMENTS`, with nothing of this test run's own environment in the way."""
-    clean = {k: v for k, v in os.environ.items() if k not in UNWANTED and k[:7] != "PYTEST_"}
     return subprocess.run(
         [sys.executable, "-m", "course", *arguments],
         cwd=ROOT,
-        env={**clean, "PATH": path_with_wheels(), **environment},
+        env=clean_environment(**environment),
         capture_output=True,
         text=True,
         timeout=LONGEST,
         check=False,
     )
+
+
+def clean_environment(**more: str) -> dict[str, str]:
+    """This process's environment without what belongs to this test run alone."""
+    clean = {k: v for k, v in os.environ.items() if k not in UNWANTED and k[:7] != "PYTEST_"}
+    return {**clean, "PATH": path_with_wheels(), **more}
 
 
 UNWANTED = (

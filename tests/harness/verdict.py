@@ -18,10 +18,11 @@ CHECK_SECONDS = 60.0  # for one check, whatever the program does
 AROUND = 12  # bytes shown on either side of the first difference
 
 
-def check(source: str, *, order: int = 0) -> Callable[[F], F]:
+def check(source: str, *, order: int = 0, costly: bool = False) -> Callable[[F], F]:
     """Mark a test as a check. `source` asks for the behaviour: an RFC's section, the contract.
 
-    Checks of a higher `order` run later: those that may kill a weak program come last.
+    Checks of a higher `order` run later: those that may kill a weak program come last. One that is
+    `costly` in computing is asked of a broken program only if that is said to fail it.
     """
 
     def mark(function: F) -> F:

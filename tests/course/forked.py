@@ -1,0 +1,45 @@
+"""`course check` in a process that is forked, not started: for the many broken programs.
+
+To start Python and import pytest costs more than most gradings. So one process for each test worker
+imports it once, and every grading is a fork of that process, with a working directory, environment,
+output and exit code of its own. What is graded is started from there as always.
+"""
+
+import multiprocessing
+import os
+import sys
+from pathlib import Path
+
+from course.manifest import ROOT
+
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(
+    ["pytest", "pytest_asyncio.plugin", "course.check", "tests.harness.plugin"]
+)
+
+
+def check(arguments: list[str], environment: dict[str, str], output: Path, within: float) -> int:
+    """`python -m course check ARGUMENTS`; its output goes to a file. Raises TimeoutError."""
+    process = FORKS.Process(target=_check, args=(arguments, environment, str(output)))
+    process.start()
+    process.join(within)
+    if process.exitcode is None:
+        process.terminate()  # the grader ends what it has started
+        process.join()
+        raise TimeoutError(f"course check {' '.join(arguments)} was not done in {within:.0f} s")
+    return process.exitcode
+
+
+def _check(arguments: list[str], environment: dict[str, str], output: str) -> None:
+    """Become the command: in the forked process."""
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(ROOT)
+    file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    os.dup2(file, 1)
+    os.dup2(file, 2)
+    from course.cli import main
+
+    code = main(["check", *arguments])
+    sys.stdout.flush()
+    sys.exit(code)
