@@ -52,6 +52,8 @@ class Chapter:
     suggestions: tuple[dict[str, str], ...]
     demos: tuple[Demo, ...]
     builds_on: int | None = None
+    secrets: tuple[str, ...] = ()  # variables that have to be set: the runner makes one for a run
+    entry: str = ""  # "ticket": a handshake needs one, so the checks of every module fetch it
 
     @property
     def folder(self) -> Path:
@@ -128,6 +130,8 @@ def _chapter(table: dict[str, Any]) -> Chapter:
         number=table["number"],
         slug=table["slug"],
         builds_on=table.get("builds_on"),
+        secrets=tuple(table.get("secrets", ())),
+        entry=table.get("entry", ""),
         title=table["title"],
         goal=table["goal"],
         minutes=table["minutes"],

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from course.tools import free_port
+from course.tools import free_port, local_secrets
+from tests.harness.door import Door
 from tests.harness.exchange import Exchange
 from tests.harness.peer import PING, PONG, Peer
 from tests.harness.verdict import CheckFailure, NotAsked, require
@@ -188,6 +189,11 @@ class Subject:
             self.host, self.port = str(parts.hostname), parts.port or 80
             self.path = parts.path or "/ws"
             self.settings = Settings.of_running(os.environ)
+        # What the chapter's table in course.toml asks for: secrets, and a ticket to come in.
+        self.environment = local_secrets(task.get("secrets", ()), {})
+        Peer.door = Door(self.path) if task.get("entry") == "ticket" else None
+        if Peer.door:
+            self.environment |= Door.environment
 
     @property
     def is_process(self) -> bool:
@@ -200,6 +206,7 @@ class Subject:
     def new_process(self, **environment: str) -> Process:
         """One more run of the program, on a port of its own; `environment` overrides settings."""
         base = {"HOST": "127.0.0.1", "PORT": str(free_port()), **self.settings.environment()}
+        base |= self.environment
         cwd = self.task["cwd"]
         return Process(self.task["command"], cwd and str(Path(cwd)), {**base, **environment})
 
