@@ -29,6 +29,8 @@ class User:
 
 MEMBER = User("member", "dovetail-lantern", "user")  # who opens the WebSockets
 ADMIN = User("admin", "granite-harbour", "admin")  # who asks REST: business code, say
+VISITOR = User("visitor", "window-october", "user")  # for what would disturb the member
+DEFAULT_USERS = "alice:wonderland:admin,bob:builder:user"  # of a server that is running already
 OPEN = {"/api/ping", "/api/login"}  # what nobody needs a token for
 # Other checks open hundreds of connections and send thousands of messages.
 ROOMY = {
@@ -43,10 +45,11 @@ ROOMY = {
 class Door:
     """Logs in once for each server and user, and fetches a ticket for each handshake."""
 
-    environment: ClassVar[dict[str, str]] = {**ROOMY, "USERS": f"{MEMBER},{ADMIN}"}
+    environment: ClassVar[dict[str, str]] = {**ROOMY, "USERS": f"{MEMBER},{ADMIN},{VISITOR}"}
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, users: str = "") -> None:
         self.path = path  # of the WebSocket
+        self.member, self.admin = (MEMBER, ADMIN) if not users else chosen(users)
         self.tokens: dict[tuple[int, str], tuple[str | None, float]] = {}
         self.turn = asyncio.Lock()  # one ticket after the other, each used before many wait
 
@@ -61,12 +64,13 @@ class Door:
                 return path, {}
             return f"{path}{'&' if query else '?'}ticket={ticket}", {}
         if bare.startswith("/api/") and bare not in OPEN and "Authorization" not in (headers or {}):
-            token = await self.token(host, port, ADMIN)
+            token = await self.token(host, port, self.admin)
             return path, {"Authorization": f"Bearer {token}"} if token else {}
         return path, {}
 
-    async def ticket(self, host: str, port: int, user: User = MEMBER) -> str | None:
-        """A fresh ticket; None where there is no login."""
+    async def ticket(self, host: str, port: int, user: User | None = None) -> str | None:
+        """A fresh ticket, the member's unless it is for another; None where there is no login."""
+        user = user or self.member
         async with self.turn:
             for attempt in (1, 2):
                 token = await self.token(host, port, user)
@@ -104,6 +108,18 @@ class Door:
             )
         self.tokens[port, user.name] = token, time.monotonic() + seconds / 2
         return token
+
+
+def chosen(users: str) -> tuple[User, User]:
+    """Of `name:password:role,…` the first who is no admin, and the first who is."""
+    known = []
+    for part in users.split(","):
+        name, _, rest = part.strip().partition(":")
+        password, _, role = rest.rpartition(":")
+        known.append(User(name, password, role))
+    members = [user for user in known if user.role != "admin"]
+    admins = [user for user in known if user.role == "admin"]
+    return (members or known)[0], (admins or known)[0]
 
 
 async def post(

@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from course.tools import free_port, local_secrets
-from tests.harness.door import Door
+from tests.harness.door import DEFAULT_USERS, Door
 from tests.harness.exchange import Exchange
 from tests.harness.peer import PING, PONG, Peer
 from tests.harness.verdict import CheckFailure, NotAsked, require
@@ -191,7 +191,9 @@ class Subject:
             self.settings = Settings.of_running(os.environ)
         # What the chapter's table in course.toml asks for: secrets, and a ticket to come in.
         self.environment = local_secrets(task.get("secrets", ()), {})
-        Peer.door = Door(self.path) if task.get("entry") == "ticket" else None
+        told = "" if self.is_process else os.environ.get("USERS") or DEFAULT_USERS
+        self.door = Door(self.path, told)
+        Peer.door = self.door if task.get("entry") == "ticket" else None
         if Peer.door:
             self.environment |= Door.environment
 
