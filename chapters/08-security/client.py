@@ -1,7 +1,8 @@
-"""A client that notices when the line is dead. It prints one JSON object a line.
+"""A client that logs in, fetches a ticket for each connection, and renews its token in time.
 
-Run: python client.py        (URL=ws://… for another server; each line you type is sent as it is,
-for example {"type":"echo","data":"hi"}; the end of the input closes)
+Run: python client.py        (URL=ws://… for another server, LOGIN=bob:builder for another user;
+each line you type is sent as it is, for example {"type":"echo","data":"hi"}; the end of the input
+closes). It prints one JSON object a line.
 """
 
 import asyncio
@@ -14,9 +15,12 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
+from passes import Pass, Refused
 from settings import HEARTBEAT_SECONDS
 
+EXPIRED = 4410  # the close code of a token that has ended: come back with a new ticket
 URL = os.environ.get("URL", "") or "ws://127.0.0.1:8080/ws"
+LOGIN = os.environ.get("LOGIN", "") or "alice:wonderland"  # name:password
 PATIENCE = 2.5  # heartbeats of silence before the line is taken for dead
 
 
@@ -38,9 +42,8 @@ def typed_lines() -> asyncio.Queue[str | None]:
     return lines
 
 
-async def send_lines(connection: ClientConnection) -> None:
+async def send_lines(connection: ClientConnection, lines: asyncio.Queue[str | None]) -> None:
     """Send what is typed until the input ends, then close."""
-    lines = typed_lines()
     while (line := await lines.get()) is not None:
         await connection.send(line)
     await connection.close()
@@ -74,23 +77,46 @@ async def listen(connection: ClientConnection) -> None:
     connection.transport.abort()  # no close handshake: nobody is there to answer it
 
 
-async def main() -> int:
-    try:
-        # ping_interval=None: the library's own heartbeat is off, this chapter makes its own.
-        connection = await connect(URL, proxy=None, compression=None, ping_interval=None)
-    except (OSError, WebSocketException) as error:
-        print(f"cannot connect to {URL}: {error}", file=sys.stderr)
-        return 1
+async def renew(connection: ClientConnection, way_in: Pass) -> None:
+    """At half-time of the token fetch a new one, and tell the open connection of it."""
+    while True:
+        await asyncio.sleep(way_in.life / 2)
+        try:
+            token = await way_in.refresh()
+        except Refused:
+            return  # the connection ends with its token, and the next one begins with a login
+        await connection.send(json.dumps({"type": "auth:refresh", "data": {"token": token}}))
+
+
+async def converse(way_in: Pass, lines: asyncio.Queue[str | None]) -> int | None:
+    """One connection; returns its close code, None if it was given up for dead."""
+    url = await way_in.address()
+    # ping_interval=None: the library's own heartbeat is off, this chapter makes its own.
+    connection = await connect(url, proxy=None, compression=None, ping_interval=None)
     report("open")
-    sender = asyncio.create_task(send_lines(connection))
+    tasks = [asyncio.create_task(send_lines(connection, lines))]
+    tasks.append(asyncio.create_task(renew(connection, way_in)))
     try:
         await listen(connection)
-        code = None
+        return None
     except ConnectionClosed:
-        code = connection.close_code
-        report("close", code=code, reason=connection.close_reason)
-    sender.cancel()
-    await asyncio.gather(sender, return_exceptions=True)
+        report("close", code=connection.close_code, reason=connection.close_reason)
+        return connection.close_code
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def main() -> int:
+    user, _, password = LOGIN.partition(":")
+    way_in, lines = Pass(URL, user, password), typed_lines()
+    try:
+        while (code := await converse(way_in, lines)) == EXPIRED:
+            pass  # at once: a new ticket is all that was missing
+    except (OSError, WebSocketException, Refused) as error:
+        print(f"cannot connect to {URL}: {error}", file=sys.stderr)
+        return 1
     return 0 if code in (1000, 1001) else 1
 
 
