@@ -40,7 +40,13 @@ async def running(number: int, **environment: str) -> AsyncIterator[Server]:
     chapter = load().chapter(number)
     secrets = local_secrets(chapter.secrets, environment)
     for attempt in range(1, STARTS + 1):
-        settings = {"HOST": "127.0.0.1", "PORT": str(free_port()), **DEFAULTS, **secrets, **environment}
+        settings = {
+            "HOST": "127.0.0.1",
+            "PORT": str(free_port()),
+            **DEFAULTS,
+            **secrets,
+            **environment,
+        }
         process = Process([sys.executable, "server.py"], str(chapter.folder), settings)
         try:
             await process.start()

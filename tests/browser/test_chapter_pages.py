@@ -59,6 +59,7 @@ CHANGED: dict[int, set[str]] = {
     2: set(),
     3: {"connect", "send", "showState"},
     5: {"connect", "receive", "abandon", "ask"},
+    8: {"connect", "showState", "receive", "abandon"},
 }
 
 
