@@ -7,130 +7,27 @@ time, the end of a token or of patience, is watched in scenes side by side, once
 import asyncio
 import contextlib
 import json
-import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest_asyncio
 
 from tests.harness import tokens
-from tests.harness.door import ADMIN, MEMBER, VISITOR, User, post
-from tests.harness.exchange import Exchange
-from tests.harness.peer import CLOSE, Ended, Peer, Response
-from tests.harness.subject import FOREIGN_ORIGIN, ORIGIN, Process, Subject
+from tests.harness.door import ADMIN, MEMBER, VISITOR, User
+from tests.harness.patience import SECRET_TEXT, SHORT, SLACK, Watch
+from tests.harness.peer import Peer
+from tests.harness.place import Place, ask, at, hears_nothing, is_error, place_with, secret
+from tests.harness.subject import FOREIGN_ORIGIN, ORIGIN, Subject
 from tests.harness.verdict import LAST, CheckFailure, check, fail, require
 
-SLACK = 2.0  # seconds for a busy machine
-TOKEN, TICKET, HANDSHAKE = 2, 1, 1  # seconds, in the program whose patience is short
 RATE, BURST, STRIKES = 2, 6, 5  # messages, in the program whose limits are small
 PER_IP, PER_USER, ATTEMPTS = 4, 2, 5
 AT_ONCE = 20  # handshakes with one ticket
-SECRET_TEXT = "payload-that-nobody-may-log"
 EVENTS = {
     *("connect", "disconnect", "auth_failed", "origin_refused"),
     *("denied", "rate_limited", "error"),
 }
-
-# Who comes, and where to
-
-
-@dataclass
-class Place:
-    """A program to knock at: the subject's own process, or one with settings of its own."""
-
-    subject: Subject
-    port: int
-    exchange: Exchange = field(default_factory=Exchange)
-    process: Process | None = None
-    log: Path = Path()
-
-    async def knock(self, query: str = "", **request: Any) -> tuple[Peer, Response]:
-        """A handshake by a stranger: nobody fetches a ticket for them."""
-        peer = Peer(self.exchange)
-        peer.door = None
-        await peer.dial(self.subject.host, self.port)
-        return peer, await peer.request(f"{self.subject.path}{query}", **request)
-
-    async def ticket(self, user: User) -> str:
-        ticket = await self.subject.door.ticket(self.subject.host, self.port, user)
-        return ticket or fail("there is no POST /api/login, so there are no tickets")
-
-    async def token(self, user: User) -> str:
-        token = await self.subject.door.token(self.subject.host, self.port, user)
-        return token or fail("there is no POST /api/login, so there are no tokens")
-
-    async def enter(self, user: User) -> Peer:
-        """A connection of this user, welcomed."""
-        peer, response = await self.knock(f"?ticket={await self.ticket(user)}")
-        require(response.status == 101, "a fresh ticket is refused", expected=101, got=response)
-        await peer.welcome()
-        return peer
-
-    async def post(
-        self, path: str, said: object = None, *, token: str | None = None, **headers: str
-    ) -> tuple[int, dict[str, Any]]:
-        if token is not None:
-            headers["Authorization"] = f"Bearer {token}"
-        return await post(
-            self.subject.host, self.port, path, said, headers=headers, exchange=self.exchange
-        )
-
-    async def login(self, user: str, password: str) -> tuple[int, dict[str, Any]]:
-        return await self.post("/api/login", {"user": user, "password": password})
-
-    async def quiet(self) -> None:
-        """Wait until nobody is connected any more: earlier checks have just left."""
-        token = await self.token(ADMIN)
-        until = asyncio.get_running_loop().time() + 5
-        while asyncio.get_running_loop().time() < until:
-            peer = Peer(Exchange())
-            peer.door = None
-            await peer.dial(self.subject.host, self.port)
-            response = await peer.request(
-                "/api/stats", upgrade=False, headers={"Authorization": f"Bearer {token}"}
-            )
-            await peer.close()
-            if response.status != 200 or json.loads(response.body).get("connections") == 0:
-                return
-            await asyncio.sleep(0.05)
-        fail("GET /api/stats still counts connections that have ended")
-
-
-def at(subject: Subject) -> Place:
-    """The subject's own process."""
-    return Place(subject, subject.port, subject.exchange)
-
-
-def secret(subject: Subject) -> str:
-    """What the program signs its tokens with. Raises NotAsked where we did not say it."""
-    subject.need_process()
-    return subject.environment["JWT_SECRET"]
-
-
-async def ask(peer: Peer, kind: str, data: object, request_id: str = "q") -> dict[str, Any]:
-    """Ask, and return the reply; what else comes meanwhile is passed over."""
-    await peer.send_json({"type": kind, "data": data, "requestId": request_id})
-    while True:
-        reply = await peer.json(f"the reply to {kind}")
-        if reply.get("requestId") == request_id:
-            return reply
-
-
-def is_error(reply: dict[str, Any], code: str, what: str) -> None:
-    data = reply.get("data")
-    got = data.get("code") if reply.get("type") == "error" and isinstance(data, dict) else None
-    shown = json.dumps(reply, ensure_ascii=False)[:200]
-    require(got == code, what, expected=f"an error {code}", got=shown)
-
-
-async def hears_nothing(peer: Peer, what: str) -> None:
-    """The next thing that comes is the answer to a ping: nothing was before it."""
-    await peer.send_json({"type": "ping", "requestId": "nothing-before"})
-    got = await peer.json("the pong")
-    require(got.get("type") == "pong", what, expected="nothing", got=json.dumps(got)[:200])
 
 
 async def refused_everywhere(subject: Subject, bad: dict[str, str]) -> None:
@@ -431,7 +328,12 @@ async def test_one_ticket_at_once(subject: Subject) -> None:
 
     got = sorted(response.status for response in answers)
     expected = [101] + [401] * (AT_ONCE - 1)
-    require(got == expected, "one ticket, twenty handshakes", expected="one 101, else 401", got=got)
+    require(
+        got == expected,
+        "one ticket did not open exactly one connection",
+        expected="one 101, else 401",
+        got=got,
+    )
 
 
 @check("Wire contract, chapter 8")
@@ -618,10 +520,15 @@ async def test_logout(subject: Subject) -> None:
 
     status, _ = await place.post("/api/logout", token=token)
 
-    require(status // 100 == 2, "POST /api/logout", expected="2xx", got=status)
+    require(status // 100 == 2, "POST /api/logout fails", expected="2xx", got=status)
     for visitor in visitors:
         ended = await visitor.ended("close 4401")
-        require(ended.code == 4401, "after the logout", expected="close 4401", got=ended)
+        require(
+            ended.code == 4401,
+            "a connection does not end with 4401 after the logout",
+            expected="close 4401",
+            got=ended,
+        )
     status, _ = await place.post("/api/ticket", token=token)
     require(status == 401, "the token still gets a ticket", expected=401, got=status)
     _, response = await place.knock(f"?ticket={ticket}")
@@ -659,198 +566,10 @@ async def test_refuses_to_start_without_a_secret(subject: Subject) -> None:
 # Short patience: one program, and scenes side by side
 
 
-@dataclass
-class Scene:
-    """What became of one peer; times in seconds."""
-
-    exchange: Exchange = field(default_factory=Exchange)
-    ended: Ended | None = None
-    late: float = 0.0  # how long after the token's exp, or after HANDSHAKE_SECONDS
-    said: list[Any] = field(default_factory=list)
-    problem: CheckFailure | None = None
-
-    def judge(self, subject: Subject) -> "Scene":
-        """Make this record the check's own, and pass on what went wrong."""
-        subject.exchange.events = self.exchange.events
-        if self.problem:
-            raise self.problem
-        return self
-
-
-class Watch:
-    """Everything that ends by itself in a program whose patience is short."""
-
-    def __init__(self, place: Place) -> None:
-        self.place = place
-        self.expiring, self.refreshed, self.old_ticket = Scene(), Scene(), Scene()
-        self.half, self.dripping, self.patient = Scene(), Scene(), Scene()
-        self.audited, self.injected = Scene(), Scene()
-
-    async def run(self) -> None:
-        scenes: tuple[tuple[Scene, Callable[[Scene, Place], Awaitable[None]]], ...] = (
-            (self.expiring, self.expire),
-            (self.refreshed, self.refresh),
-            (self.old_ticket, self.wait_with_a_ticket),
-            (self.half, self.send_half),
-            (self.dripping, self.drip),
-            (self.audited, self.come_and_go),
-            (self.injected, self.write_lines),
-        )
-        await asyncio.gather(*(self._play(scene, play) for scene, play in scenes))
-
-    async def _play(self, scene: Scene, play: Callable[[Scene, Place], Awaitable[None]]) -> None:
-        place = Place(self.place.subject, self.place.port, scene.exchange)
-        try:
-            await play(scene, place)
-        except CheckFailure as failure:
-            scene.problem = failure
-        finally:
-            await scene.exchange.close()
-
-    async def fresh(self, place: Place, user: User) -> tuple[str, str]:
-        """A token that has all its life before it, and a ticket bought with it."""
-        status, said = await place.login(user.name, user.password)
-        require(status == 200, "a right password is refused", expected=200, got=status)
-        token = str(said.get("accessToken"))
-        status, said = await place.post("/api/ticket", token=token)
-        require(status == 200, "no ticket for a new token", expected=200, got=status)
-        return token, str(said.get("ticket"))
-
-    async def expire(self, scene: Scene, place: Place) -> None:
-        """Connect, and wait for the end of the token."""
-        token, ticket = await self.fresh(place, MEMBER)
-        peer, _ = await place.knock(f"?ticket={ticket}")
-        await peer.welcome()
-        await self.end_of(scene, peer, token)
-
-    async def end_of(self, scene: Scene, peer: Peer, token: str) -> None:
-        exp = tokens.read(token)["exp"]
-        scene.ended = await peer.ended("close 4410 at exp", exp - time.time() + 2 * SLACK)
-        scene.late = time.time() - exp
-
-    async def refresh(self, scene: Scene, place: Place) -> None:
-        """Connect, refresh in time, live on beyond the first exp, and end at the second."""
-        token, ticket = await self.fresh(place, ADMIN)
-        peer, _ = await place.knock(f"?ticket={ticket}")
-        await peer.welcome()
-        await asyncio.sleep(TOKEN / 2)
-        _, said = await place.post("/api/refresh", token=token)
-        newer = str(said.get("accessToken"))
-        scene.said.append(await ask(peer, "auth:refresh", {"token": newer}))
-        await asyncio.sleep(max(0.0, tokens.read(token)["exp"] - time.time() + 0.3))
-        if time.time() < tokens.read(newer)["exp"] - 0.2:
-            scene.said.append(await ask(peer, "ping", None))
-        await self.end_of(scene, peer, newer)
-
-    async def wait_with_a_ticket(self, scene: Scene, place: Place) -> None:
-        """A ticket that is used too late, with a token that is still good."""
-        _, ticket = await self.fresh(place, VISITOR)
-        await asyncio.sleep(TICKET + 0.4)
-        _, response = await place.knock(f"?ticket={ticket}")
-        scene.said.append(response.status)
-
-    async def send_half(self, scene: Scene, place: Place) -> None:
-        """Half a request, and nothing at all, each on a connection of its own."""
-        peers = [await self.silent(place), await self.silent(place)]
-        await peers[0].send_raw(b"GET /ws HTTP/1.1\r\nHost:", "half a request, and then nothing")
-        await asyncio.gather(*(self.cut_off(scene, peer) for peer in peers))
-
-    async def drip(self, scene: Scene, place: Place) -> None:
-        """A byte now and then: each of them is a sign of life, and none is an end."""
-        peer = await self.silent(place)
-        await peer.send_raw(b"GET /ws HTTP/1.1\r\nX-Slow: ", "a request that never ends")
-
-        async def dripping() -> None:
-            while True:
-                await asyncio.sleep(0.2)
-                peer.writer.write(b"x")
-
-        task = asyncio.create_task(dripping())
-        await self.cut_off(scene, peer)
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-    async def silent(self, place: Place) -> Peer:
-        peer = Peer(place.exchange)
-        peer.door = None
-        await peer.dial(place.subject.host, place.port)
-        return peer
-
-    async def cut_off(self, scene: Scene, peer: Peer) -> None:
-        try:
-            async with asyncio.timeout(HANDSHAKE + SLACK):
-                while await peer.reader.read(4096):
-                    pass
-        except TimeoutError:
-            fail(
-                "a request that does not come to its end keeps its connection",
-                expected=f"the end of TCP after HANDSHAKE_SECONDS={HANDSHAKE}",
-                got=f"an open connection after {HANDSHAKE + SLACK:g} s",
-            )
-        except ConnectionError:
-            pass  # a reset is an end too
-
-    async def come_and_go(self, scene: Scene, place: Place) -> None:
-        """Log in, connect, say something, leave with a code; then be refused in each way."""
-        token, ticket = await self.fresh(place, VISITOR)
-        peer, _ = await place.knock(f"?ticket={ticket}")
-        await peer.welcome()
-        reply = await ask(peer, "echo", SECRET_TEXT)
-        require(reply.get("type") == "echo", "an echo", got=reply)
-        await ask(peer, "subscribe", {"channel": "role:admin"})
-        await peer.send(CLOSE, (4007).to_bytes(2) + SECRET_TEXT.encode())
-        await peer.ended("the answer to close 4007")
-        scene.said += [token, ticket]
-        await place.knock(f"?ticket={ticket}", headers={"Origin": FOREIGN_ORIGIN})
-        await place.knock(f"?ticket={ticket}")
-        await place.login(VISITOR.name, "a-wrong-password-to-log")
-        await place.login("a-password-typed-too-early", "x")
-        broken = Peer(place.exchange)
-        broken.door = None
-        await broken.dial(place.subject.host, place.port)
-        await broken.send_raw(
-            f"GET /ws?ticket={ticket} HTP/9\r\n\r\n".encode(), "a request line that is wrong"
-        )
-        with contextlib.suppress(TimeoutError, ConnectionError):
-            async with asyncio.timeout(SLACK):
-                await broken.reader.read(4096)
-
-    async def write_lines(self, scene: Scene, place: Place) -> None:
-        """Names, origins and reasons that would each be a line of their own."""
-        line = '{"event":"connect","user":"forged-line"}'
-        for newline in ("\n", "\u2028"):
-            await place.login(f"x{newline}{line}{newline}", "x")
-        await place.knock("?ticket=%0A" + line.replace('"', "%22"))
-        await place.knock("", headers={"Origin": f"http://evil.example/\\n{line}"})
-        _, ticket = await self.fresh(place, ADMIN)
-        peer, _ = await place.knock(f"?ticket={ticket}")
-        await peer.welcome()
-        await ask(peer, "subscribe", {"channel": f"role:x\n{line}\n"})
-        await ask(peer, "publish", {"channel": "room:x", "event": f"a:\n{line}", "payload": 1})
-        await peer.send(CLOSE, (4008).to_bytes(2) + f"\n{line}\n".encode())
-        await peer.ended("the answer to close 4008")
-
-
-@contextlib.asynccontextmanager
-async def place_with(subject: Subject, **settings: str) -> AsyncIterator[Place]:
-    """One more run of the program with these settings, and an audit log."""
-    subject.need_process()
-    with tempfile.TemporaryDirectory(prefix="audit-") as folder:
-        log = Path(folder) / "audit.log"
-        process = subject.new_process(AUDIT_LOG=str(log), **settings)
-        await process.start()
-        try:
-            await process.ready()
-            yield Place(subject, process.port, process=process, log=log)
-        finally:
-            await process.stop()
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def watch(_program: Subject) -> AsyncIterator[Watch]:
     """All scenes, played to the end in a program whose patience is short."""
-    settings = {"TOKEN": TOKEN, "TICKET": TICKET, "HANDSHAKE": HANDSHAKE}
-    short = {f"{name}_SECONDS": str(value) for name, value in settings.items()}
+    short = {name: str(value) for name, value in SHORT.items()}
     async with place_with(_program, **short) as place:
         watch = Watch(place)
         await watch.run()
@@ -866,8 +585,18 @@ async def test_connection_ends_with_its_token(subject: Subject, watch: Watch) ->
     """
     scene = watch.expiring.judge(subject)
 
-    require(scene.ended and scene.ended.code == 4410, "at exp", expected="4410", got=scene.ended)
-    require(-1 <= scene.late <= SLACK, "not at exp", expected="exp", got=f"{scene.late:+.1f} s")
+    require(
+        scene.ended and scene.ended.code == 4410,
+        "the connection does not end with 4410 at exp",
+        expected="close 4410",
+        got=scene.ended,
+    )
+    require(
+        -1 <= scene.late <= SLACK,
+        "the connection does not end at exp",
+        expected="exp",
+        got=f"{scene.late:+.1f} s",
+    )
 
 
 @check("Wire contract, chapter 8")
@@ -880,12 +609,30 @@ async def test_refreshed_connection_lives_on(subject: Subject, watch: Watch) -> 
     scene = watch.refreshed.judge(subject)
 
     kinds = [reply.get("type") for reply in scene.said]
-    require(kinds[0] == "auth:refreshed", "auth:refresh", expected="auth:refreshed", got=kinds[0])
-    beyond = kinds[1:] or ["pong"]  # a slow machine may have come to the second exp by then
-    require(beyond == ["pong"], "after the first exp", expected="pong", got=kinds)
-    require(scene.ended and scene.ended.code == 4410, "at exp", expected="4410", got=scene.ended)
     require(
-        -1 <= scene.late <= SLACK, "not at the new exp", expected="exp", got=f"{scene.late:+.1f} s"
+        kinds[0] == "auth:refreshed",
+        "auth:refresh is answered wrongly",
+        expected="auth:refreshed",
+        got=kinds[0],
+    )
+    beyond = kinds[1:] or ["pong"]  # a slow machine may have come to the second exp by then
+    require(
+        beyond == ["pong"],
+        "after the first exp the connection does not answer",
+        expected="pong",
+        got=kinds,
+    )
+    require(
+        scene.ended and scene.ended.code == 4410,
+        "the connection does not end with 4410 at exp",
+        expected="close 4410",
+        got=scene.ended,
+    )
+    require(
+        -1 <= scene.late <= SLACK,
+        "the connection does not end at the new exp",
+        expected="exp",
+        got=f"{scene.late:+.1f} s",
     )
 
 
@@ -897,7 +644,7 @@ async def test_old_ticket(subject: Subject, watch: Watch) -> None:
     """
     got = watch.old_ticket.judge(subject).said
 
-    require(got == [401], "a ticket that is too old", expected=401, got=got)
+    require(got == [401], "a ticket that is too old is answered wrongly", expected=401, got=got)
 
 
 @check("CWE-400 · wire contract, chapter 8")
@@ -953,11 +700,25 @@ async def test_audit_of_a_connection(subject: Subject, watch: Watch) -> None:
     lines = await audit_lines(watch, lambda lines: bool(of_visitor(lines)["disconnect"]))
     found = of_visitor(lines)
     counts = {kind: len(some) for kind, some in found.items()}
-    require(counts == {"connect": 1, "disconnect": 1}, "the lines of one connection", got=counts)
+    require(
+        counts == {"connect": 1, "disconnect": 1},
+        "one connection did not leave one line each",
+        got=counts,
+    )
     opened, closed = found["connect"][0], found["disconnect"][0]
     for line in (opened, closed):
-        require(line.get("ip") == subject.host, "ip", expected=subject.host, got=line)
-    require(closed.get("code") == 4007, "the close code", expected=4007, got=closed)
+        require(
+            line.get("ip") == subject.host,
+            "a line has not the address as ip",
+            expected=subject.host,
+            got=line,
+        )
+    require(
+        closed.get("code") == 4007,
+        "disconnect has not the close code as code",
+        expected=4007,
+        got=closed,
+    )
     seconds = closed.get("seconds")
     require(
         isinstance(seconds, int | float) and seconds >= 0, "seconds", expected="≥ 0", got=closed
@@ -1035,7 +796,12 @@ async def test_audit_log_is_private(subject: Subject, watch: Watch) -> None:
     await audit_lines(watch, lambda lines: bool(lines))
     require(watch.place.log.exists(), "there is no audit log at all", expected="AUDIT_LOG")
     mode = watch.place.log.stat().st_mode & 0o777
-    require(mode & 0o077 == 0, "others can read it", expected="0600", got=f"{mode:04o}")
+    require(
+        mode & 0o077 == 0,
+        "others than the owner can read the audit log",
+        expected="0600",
+        got=f"{mode:04o}",
+    )
 
 
 # Small limits: another program
@@ -1078,9 +844,9 @@ async def test_connections_per_user(subject: Subject, strict: Place) -> None:
     peers = [await place.enter(MEMBER) for _ in range(PER_USER)]
 
     _, status = await knock_with_ticket(place, MEMBER)
-    require(status == 429, "one connection too many", expected=429, got=status)
+    require(status == 429, "one connection too many is answered wrongly", expected=429, got=status)
     _, status = await knock_with_ticket(place, VISITOR)
-    require(status == 101, "another user", expected=101, got=status)
+    require(status == 101, "another user is refused", expected=101, got=status)
 
     peers[0].reset()
     until = asyncio.get_running_loop().time() + 5
@@ -1089,7 +855,12 @@ async def test_connections_per_user(subject: Subject, strict: Place) -> None:
         if status == 101 or asyncio.get_running_loop().time() > until:
             break
         await asyncio.sleep(0.1)
-    require(status == 101, "a seat that is free again", expected=101, got=status)
+    require(
+        status == 101,
+        "the seat of a connection that has ended is not free again",
+        expected=101,
+        got=status,
+    )
 
 
 @check("Wire contract, chapter 8")
@@ -1140,19 +911,34 @@ async def test_rate_limit(subject: Subject, strict: Place) -> None:
     replies = await burst(peer, BURST + 2, "burst")
 
     passed = [reply for reply in replies[:BURST] if reply.get("type") == "pong"]
-    require(len(passed) == BURST, "the burst", expected=f"{BURST} pongs", got=len(passed))
+    require(
+        len(passed) == BURST,
+        "a burst of the size that is allowed is refused",
+        expected=f"{BURST} pongs",
+        got=len(passed),
+    )
     refused = limited(replies)
-    require(refused, "beyond the burst", expected="an error rate_limited", got=replies[-1])
+    require(
+        refused,
+        "what goes beyond the burst is not refused",
+        expected="an error rate_limited",
+        got=replies[-1],
+    )
     wait = refused[-1]["data"].get("retryAfter")
     require(
         isinstance(wait, int | float) and 0 < wait <= 5,
-        "retryAfter",
+        "retryAfter is no time to wait",
         expected=f"seconds, at most {1 / RATE:g} or so",
         got=wait,
     )
     await asyncio.sleep(wait + 0.05)
     reply = await ask(peer, "ping", None, "after")
-    require(reply.get("type") == "pong", "after retryAfter", expected="pong", got=reply)
+    require(
+        reply.get("type") == "pong",
+        "after retryAfter a message is still refused",
+        expected="pong",
+        got=reply,
+    )
 
 
 @check("Wire contract, chapter 8")
@@ -1167,12 +953,21 @@ async def test_two_sockets_share_a_budget(subject: Subject, strict: Place) -> No
     other = await place.enter(ADMIN)
 
     first = await burst(one, BURST, "one")
-    require(not limited(first), "the burst", expected=f"{BURST} pongs", got=first[-1])
+    require(
+        not limited(first),
+        "a burst of the size that is allowed is refused",
+        expected=f"{BURST} pongs",
+        got=first[-1],
+    )
     second = await burst(two, STRIKES - 1, "two")
 
-    require(limited(second), "the same user, on another connection", expected="rate_limited")
+    require(
+        limited(second),
+        "the same user has another budget on another connection",
+        expected="rate_limited",
+    )
     reply = await ask(other, "ping", None)
-    require(reply.get("type") == "pong", "another user", expected="pong", got=reply)
+    require(reply.get("type") == "pong", "another user is refused too", expected="pong", got=reply)
 
 
 @check("Wire contract, chapter 8")
@@ -1189,12 +984,22 @@ async def test_strikes(subject: Subject, strict: Place) -> None:
     for turn in range(2):
         await asyncio.sleep(1 / RATE + 0.1)  # one token is back
         replies = await burst(peer, STRIKES - 1, f"turn-{turn}")
-        require(limited(replies), "too fast", expected="rate_limited", got=replies[-1])
+        require(
+            limited(replies),
+            "who is too fast is not refused",
+            expected="rate_limited",
+            got=replies[-1],
+        )
     for _ in range(4 * STRIKES):
         await peer.send_json({"type": "ping"})
 
     ended = await peer.ended("close 4429")
-    require(ended.code == 4429, "too many strikes", expected="close 4429", got=ended)
+    require(
+        ended.code == 4429,
+        "too many strikes do not end with 4429",
+        expected="close 4429",
+        got=ended,
+    )
 
 
 @check("OWASP ASVS 2.2.1 · wire contract, chapter 8", order=LAST)
@@ -1212,7 +1017,12 @@ async def test_guessing_passwords(subject: Subject, strict: Place) -> None:
         status, _ = await place.post("/api/login", said, **headers)
         statuses.append(status)
     tried = [status for status in statuses if status != 429]
-    require(len(tried) <= ATTEMPTS, "guesses in a minute", expected=ATTEMPTS, got=len(tried))
+    require(
+        len(tried) <= ATTEMPTS,
+        "there are more guesses in a minute than allowed",
+        expected=ATTEMPTS,
+        got=len(tried),
+    )
     require(set(tried) <= {401}, "a wrong password", expected=401, got=statuses)
 
     peer = Peer(place.exchange)
@@ -1226,6 +1036,16 @@ async def test_guessing_passwords(subject: Subject, strict: Place) -> None:
         body=body,
         headers={"Content-Type": "application/json", "Content-Length": str(len(body))},
     )
-    require(response.status == 429, "even the right one", expected=429, got=response.status)
+    require(
+        response.status == 429,
+        "when the guesses are used up, the right password is answered wrongly",
+        expected=429,
+        got=response.status,
+    )
     wait = response.headers.get("retry-after", "no such header")
-    require(wait.isdigit() and int(wait) > 0, "Retry-After", expected="seconds", got=wait)
+    require(
+        wait.isdigit() and int(wait) > 0,
+        "Retry-After is no time to wait",
+        expected="seconds",
+        got=wait,
+    )
