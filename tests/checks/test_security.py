@@ -52,8 +52,9 @@ async def test_login(subject: Subject) -> None:
     expiresIn is the time until exp in seconds.
     """
     place = at(subject)
+    member = place.who(MEMBER)
 
-    status, said = await place.login(MEMBER.name, MEMBER.password)
+    status, said = await place.login(member.name, member.password)
 
     require(status == 200, "a right password is refused", expected=200, got=status)
     try:
@@ -61,7 +62,7 @@ async def test_login(subject: Subject) -> None:
     except (KeyError, ValueError) as error:
         fail(f"accessToken is no JWT ({error})", got=json.dumps(said)[:200])
     require(header.get("alg") == "HS256", "the algorithm is another", expected="HS256", got=header)
-    right = {"sub": MEMBER.name, "role": MEMBER.role, "aud": tokens.OURS, "iss": tokens.OURS}
+    right = {"sub": member.name, "role": member.role, "aud": tokens.OURS, "iss": tokens.OURS}
     got = {name: found.get(name) for name in right}
     require(got == right, "the claims are wrong", expected=right, got=got)
     require(found.get("jti"), "the token has no jti", expected="a name of its own")
@@ -85,7 +86,7 @@ async def test_login_tells_nobody_who_exists(subject: Subject) -> None:
     """
     place = at(subject)
 
-    wrong = await place.login(MEMBER.name, "not-the-password")
+    wrong = await place.login(place.who(MEMBER).name, "not-the-password")
     unknown = await place.login("nobody-of-this-name", "not-the-password")
 
     require(wrong[0] == 401, "a wrong password is answered wrongly", expected=401, got=wrong[0])
@@ -100,13 +101,14 @@ async def test_login_with_nonsense(subject: Subject) -> None:
     A 500 means that a handler broke on what a stranger sent.
     """
     place = at(subject)
+    member = place.who(MEMBER)
     half = {"user": "\ud800", "password": ""}
     nonsense: list[object] = [None, [], "user", {}, {"user": 7, "password": {}}, half]
     for said in nonsense:
         status, _ = await place.post("/api/login", said)
         require(400 <= status < 500, f"the login {said!r}", expected="a 4xx", got=status)
 
-    status, _ = await place.login(MEMBER.name, MEMBER.password)
+    status, _ = await place.login(member.name, member.password)
     require(status == 200, "after it a right login fails", expected=200, got=status)
 
 
@@ -409,8 +411,8 @@ async def test_own_rooms(subject: Subject) -> None:
     place = at(subject)
     member, visitor, admin = [await place.enter(user) for user in (MEMBER, VISITOR, ADMIN)]
     heard = {
-        f"user:{VISITOR.name}": [visitor],
-        "role:user": [member, visitor],
+        f"user:{place.who(VISITOR).name}": [visitor],
+        f"role:{place.who(MEMBER).role}": [member, visitor],
         "role:admin": [admin],
     }
     token = await place.token(ADMIN)
@@ -434,10 +436,10 @@ async def test_rooms_of_others(subject: Subject) -> None:
     """
     place = at(subject)
     member, admin = await place.enter(MEMBER), await place.enter(ADMIN)
-    for channel in ("role:admin", f"user:{ADMIN.name}", "role:root"):
+    for channel in ("role:admin", f"user:{place.who(ADMIN).name}", "role:root"):
         reply = await ask(member, "subscribe", {"channel": channel})
         is_error(reply, "forbidden", f"a user asks for {channel}")
-    for peer, channel in ((member, "role:user"), (admin, "role:admin")):
+    for peer, channel in ((member, f"role:{place.who(MEMBER).role}"), (admin, "role:admin")):
         reply = await ask(peer, "subscribe", {"channel": channel})
         require(reply.get("type") == "subscribed", f"a holder asks for {channel}", got=reply)
 
@@ -535,7 +537,7 @@ async def test_logout(subject: Subject) -> None:
     require(response.status == 401, "a ticket from before opens", expected=401, got=response.status)
     reply = await ask(member, "ping", None)
     require(reply.get("type") == "pong", "another user was logged out too", got=reply)
-    status, _ = await place.login(VISITOR.name, VISITOR.password)
+    status, _ = await place.login(place.who(VISITOR).name, place.who(VISITOR).password)
     require(status == 200, "the user cannot log in again", expected=200, got=status)
 
 

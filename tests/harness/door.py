@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from tests.harness import peer as peers
 from tests.harness.exchange import Exchange
-from tests.harness.verdict import fail
+from tests.harness.verdict import NotAsked, fail
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,15 @@ class Door:
 
     def __init__(self, path: str, users: str = "") -> None:
         self.path = path  # of the WebSocket
-        self.member, self.admin = (MEMBER, ADMIN) if not users else chosen(users)
+        self.people = chosen(users) if users else {user: user for user in (MEMBER, ADMIN, VISITOR)}
         self.tokens: dict[tuple[int, str], tuple[str | None, float]] = {}
         self.turn = asyncio.Lock()  # one ticket after the other, each used before many wait
+
+    def who(self, user: User) -> User:
+        """Who plays this part with the server under check. Raises NotAsked."""
+        if user not in self.people:
+            raise NotAsked(f"USERS names nobody who could be the {user.name}")
+        return self.people[user]
 
     async def let_in(
         self, host: str, port: int, path: str, headers: dict[str, str] | None
@@ -64,13 +70,13 @@ class Door:
                 return path, {}
             return f"{path}{'&' if query else '?'}ticket={ticket}", {}
         if bare.startswith("/api/") and bare not in OPEN and "Authorization" not in (headers or {}):
-            token = await self.token(host, port, self.admin)
+            token = await self.token(host, port, self.who(ADMIN))
             return path, {"Authorization": f"Bearer {token}"} if token else {}
         return path, {}
 
     async def ticket(self, host: str, port: int, user: User | None = None) -> str | None:
         """A fresh ticket, the member's unless it is for another; None where there is no login."""
-        user = user or self.member
+        user = self.who(user or MEMBER)
         async with self.turn:
             for attempt in (1, 2):
                 token = await self.token(host, port, user)
@@ -110,16 +116,19 @@ class Door:
         return token
 
 
-def chosen(users: str) -> tuple[User, User]:
-    """Of `name:password:role,…` the first who is no admin, and the first who is."""
+def chosen(users: str) -> dict[User, User]:
+    """Who plays which part, of those that `name:password:role,…` names."""
     known = []
     for part in users.split(","):
         name, _, rest = part.strip().partition(":")
         password, _, role = rest.rpartition(":")
         known.append(User(name, password, role))
-    members = [user for user in known if user.role != "admin"]
-    admins = [user for user in known if user.role == "admin"]
-    return (members or known)[0], (admins or known)[0]
+    members = [user for user in known if user.role != ADMIN.role]
+    admins = [user for user in known if user.role == ADMIN.role]
+    return {
+        **dict(zip((MEMBER, VISITOR), members, strict=False)),
+        **dict(zip((ADMIN,), admins, strict=False)),
+    }
 
 
 async def post(

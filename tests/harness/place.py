@@ -39,12 +39,15 @@ class Place:
         await peer.dial(self.subject.host, self.port)
         return peer, await peer.request(f"{self.subject.path}{query}", **request)
 
+    def who(self, user: User) -> User:
+        return self.subject.door.who(user)
+
     async def ticket(self, user: User) -> str:
         ticket = await self.subject.door.ticket(self.subject.host, self.port, user)
         return ticket or fail("there is no POST /api/login, so there are no tickets")
 
     async def token(self, user: User) -> str:
-        token = await self.subject.door.token(self.subject.host, self.port, user)
+        token = await self.subject.door.token(self.subject.host, self.port, self.who(user))
         return token or fail("there is no POST /api/login, so there are no tokens")
 
     async def enter(self, user: User) -> Peer:
