@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import queue
+import stat
 import sys
 import time
 from collections import deque
@@ -28,9 +29,9 @@ LOST = [0]
 
 class OffTheLoop(QueueHandler):
     def enqueue(self, record: logging.LogRecord) -> None:
-        try:
+        if LINES.qsize() < QUEUE_LINES:
             self.queue.put_nowait(record)
-        except queue.Full:
+        else:
             LOST[0] += 1
 
 
@@ -51,7 +52,8 @@ def open_log() -> logging.StreamHandler[Any]:
         return logging.StreamHandler(sys.stdout)
     try:
         descriptor = os.open(AUDIT_LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        os.fchmod(descriptor, 0o600)  # it may have been there before
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):  # /dev/null is not ours to lock up
+            os.fchmod(descriptor, 0o600)  # a file may have been there before
     except OSError as error:
         sys.exit(f"AUDIT_LOG={AUDIT_LOG} cannot be written: {error.strerror}")
     return logging.StreamHandler(os.fdopen(descriptor, "a", encoding="ascii"))
@@ -69,7 +71,7 @@ def unreadable_requests(record: logging.LogRecord) -> bool:
 LOGGER = logging.getLogger("audit")
 LOGGER.propagate = False
 LOGGER.setLevel(logging.INFO)
-LINES: queue.Queue[logging.LogRecord] = queue.Queue(QUEUE_LINES)
+LINES: queue.Queue[logging.LogRecord] = queue.Queue()
 LOGGER.addHandler(OffTheLoop(LINES))
 LISTENER = QueueListener(LINES, open_log())
 logging.getLogger("aiohttp.server").addFilter(unreadable_requests)
