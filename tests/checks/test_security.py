@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest_asyncio
 
+from course import frames
 from tests.harness import tokens
 from tests.harness.door import ADMIN, MEMBER, VISITOR, User
 from tests.harness.patience import SECRET_TEXT, SHORT, SLACK, Watch
-from tests.harness.peer import Peer
+from tests.harness.peer import TEXT, Peer
 from tests.harness.place import Place, ask, at, hears_nothing, is_error, place_with, secret
 from tests.harness.subject import FOREIGN_ORIGIN, ORIGIN, Subject
 from tests.harness.verdict import LAST, CheckFailure, check, fail, require
@@ -885,9 +886,12 @@ async def test_connections_per_address(subject: Subject, strict: Place) -> None:
 
 
 async def burst(peer: Peer, count: int, name: str) -> list[dict[str, Any]]:
-    """Send pings all at once, and return a reply for each."""
+    """Send pings in one write, and return a reply for each."""
+    raw = b""
     for number in range(count):
-        await peer.send_json({"type": "ping", "requestId": f"{name}-{number}"})
+        ping = json.dumps({"type": "ping", "requestId": f"{name}-{number}"})
+        raw += frames.build(TEXT, ping.encode(), mask=next(peer.masks))
+    await peer.send_raw(raw, f"{count} pings in one write")
     replies: dict[str, dict[str, Any]] = {}
     while len(replies) < count:
         reply = await peer.json(f"{count - len(replies)} more replies")
@@ -984,14 +988,12 @@ async def test_strikes(subject: Subject, strict: Place) -> None:
     peer = await place.enter(ADMIN)
     await burst(peer, BURST + 1, "drain")
     for turn in range(2):
-        await asyncio.sleep(1 / RATE + 0.1)  # one token is back
-        replies = await burst(peer, STRIKES - 1, f"turn-{turn}")
-        require(
-            limited(replies),
-            "who is too fast is not refused",
-            expected="rate_limited",
-            got=replies[-1],
-        )
+        await asyncio.sleep(1 / RATE + 0.1)  # one token is back, more on a slow machine
+        for again in range(4):
+            replies = await burst(peer, STRIKES - 1, f"turn-{turn}-{again}")
+            if limited(replies):
+                break
+        require(limited(replies), "who is too fast is not refused", got=replies[-1])
     for _ in range(4 * STRIKES):
         await peer.send_json({"type": "ping"})
 
