@@ -5,15 +5,16 @@ import math
 from aiohttp import web
 
 from audit import RECENT
-from door import TICKETS, bearer, body, too_many
+from door import TICKETS, bearer, body, seat, too_many
 from envelope import BadMessage, read_object
-from limits import Buckets
+from limits import Buckets, Seats
 from sessions import log_out_everywhere
 from settings import LOGIN_ATTEMPTS, TICKET_SECONDS
 from tokens import issue, log_out, read
 from users import KNOWN, User, log_in
 
 MAX_NAME = 128  # characters of a name that we look at
+HASHING = Seats(50)  # logins that may wait for their hash; a queue without a bound fills by itself
 LOGINS = Buckets(rate=LOGIN_ATTEMPTS / 60, burst=LOGIN_ATTEMPTS)
 
 
@@ -38,7 +39,8 @@ async def login(request: web.Request) -> web.Response:
     for key in (f"ip {request.remote}", f"user {name[:MAX_NAME]}"):
         if wait := LOGINS.take(key):
             raise too_many("too many attempts", wait)
-    user = await log_in(name, password)
+    with seat(HASHING, "all"):
+        user = await log_in(name, password)
     if user is None:
         raise web.HTTPUnauthorized(reason="wrong name or password")
     return grant(user)

@@ -83,7 +83,7 @@ def seat(seats: Seats, key: str) -> Iterator[None]:
         with seats.one(key):
             yield
     except Full as full:
-        raise too_many("too many connections", BUSY_SECONDS) from full
+        raise too_many("too many at once", BUSY_SECONDS) from full
 
 
 def too_many(reason: str, wait: float) -> web.HTTPTooManyRequests:
