@@ -60,6 +60,11 @@ class Chapter:
         return ROOT / "chapters" / self.slug
 
     @property
+    def secrets_by_hand(self) -> str:
+        """What its command begins with in a shell: a fresh value for each secret."""
+        return "".join(f"{name}=$(openssl rand -hex 32) " for name in self.secrets)
+
+    @property
     def work(self) -> Path:
         """Where a learner's own version lives; git does not track it."""
         return ROOT / "work" / self.slug

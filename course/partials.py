@@ -71,7 +71,7 @@ def vocabulary(language: str) -> dict[str, str]:
 
 
 def run(course: Course, chapter: Chapter, language: str) -> str:
-    by_hand = f"cd chapters/{chapter.slug} && {chapter.run}"
+    by_hand = f"cd chapters/{chapter.slug} && {chapter.secrets_by_hand}{chapter.run}"
     return fence(f"make chapter-{chapter.number}", "sh") + "\n" + fence(by_hand, "sh")
 
 

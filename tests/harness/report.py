@@ -156,9 +156,7 @@ class Report:
         """How to start the program that is graded, so that it can be tried by hand."""
         if self.task["kind"] == "url":
             return []
-        secrets = "".join(
-            f"{name}=$(openssl rand -hex 32) " for name in self.task.get("secrets", ())
-        )
+        secrets = load().chapter(self.task["chapter"]).secrets_by_hand
         if self.task["cwd"] is None:
             return [
                 f"    {secrets}PORT={LEARNERS_PORT} {self.task['name']}   (your program, first)"
