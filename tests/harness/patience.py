@@ -22,7 +22,7 @@ from tests.harness.subject import FOREIGN_ORIGIN, Subject
 from tests.harness.verdict import CheckFailure, fail, require
 
 SLACK = 2.0  # seconds for a busy machine
-TOKEN, TICKET, HANDSHAKE = 2, 1, 1  # seconds, of the program whose patience is short
+TOKEN, TICKET, HANDSHAKE = 3, 2, 1  # seconds, of the program whose patience is short
 SHORT = {"TOKEN_SECONDS": TOKEN, "TICKET_SECONDS": TICKET, "HANDSHAKE_SECONDS": HANDSHAKE}
 SECRET_TEXT = "payload-that-nobody-may-log"
 
