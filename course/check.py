@@ -57,6 +57,8 @@ def main(options: argparse.Namespace) -> int:
         task = {
             **subject,
             "chapter": chapter.number,
+            "secrets": chapter.secrets,
+            "entry": chapter.entry,
             "lesson": f"chapters/{chapter.slug}/",
             "language": language(),
             "asked": choose_only(options.only, names, every),

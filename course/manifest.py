@@ -53,10 +53,17 @@ class Chapter:
     demos: tuple[Demo, ...]
     builds_on: int | None = None
     client: str | None = None  # the command of the client that is graded
+    secrets: tuple[str, ...] = ()  # variables that have to be set: the runner makes one for a run
+    entry: str = ""  # "ticket": a handshake needs one, so the checks of every module fetch it
 
     @property
     def folder(self) -> Path:
         return ROOT / "chapters" / self.slug
+
+    @property
+    def secrets_by_hand(self) -> str:
+        """What its command begins with in a shell: a fresh value for each secret."""
+        return "".join(f"{name}=$(openssl rand -hex 32) " for name in self.secrets)
 
     @property
     def work(self) -> Path:
@@ -130,6 +137,8 @@ def _chapter(table: dict[str, Any]) -> Chapter:
         slug=table["slug"],
         builds_on=table.get("builds_on"),
         client=table.get("client"),
+        secrets=tuple(table.get("secrets", ())),
+        entry=table.get("entry", ""),
         title=table["title"],
         goal=table["goal"],
         minutes=table["minutes"],

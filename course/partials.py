@@ -72,7 +72,7 @@ def vocabulary(language: str) -> dict[str, str]:
 
 
 def run(course: Course, chapter: Chapter, language: str) -> str:
-    by_hand = f"cd chapters/{chapter.slug} && {chapter.run}"
+    by_hand = f"cd chapters/{chapter.slug} && {chapter.secrets_by_hand}{chapter.run}"
     return fence(f"make chapter-{chapter.number}", "sh") + "\n" + fence(by_hand, "sh")
 
 
@@ -217,7 +217,8 @@ def settings(course: Course, language: str) -> str:
     keep_step("settings.toml [setting]", known, first)
     rows = []
     for name, (number, value) in first.items():
-        shown = " ".join(f"`{part}`" for part in (value if isinstance(value, list) else [value]))
+        parts = value if isinstance(value, list) else [value]
+        shown = " ".join(f"`{part}`" for part in parts if part != "") or "–"
         rows.append((f"`{name}`", shown, str(number), known[name][language]))
     return table(
         (words["setting"], words["default"], words["from"], words["meaning"]), rows, "<<-<"

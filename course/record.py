@@ -50,6 +50,7 @@ def transcript(chapter: Chapter) -> str:
     """What a learner sees who types the chapter's demos, normalised."""
     port = tools.free_port()
     environment = {**os.environ, "PORT": str(port), "HEARTBEAT_SECONDS": HEARTBEAT_SECONDS}
+    environment |= tools.local_secrets(chapter.secrets, os.environ)
     server = _start(chapter.run, chapter.folder, environment)
     try:
         while not (line := _take(server.lines) or "").startswith("listening"):

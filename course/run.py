@@ -13,10 +13,17 @@ from course import console
 from course.cli import chapter_number
 from course.language import language
 from course.manifest import Chapter, load
+from course.tools import local_secrets
 
 WORDS = {
-    "en": {"look": "look", "try": "try", "grade": "grade", "read": "read", "end": "Ctrl-C ends it"},
-    "zh": {"look": "看", "try": "试", "grade": "评", "read": "读", "end": "按 Ctrl-C 结束"},
+    "en": {
+        **{"look": "look", "try": "try", "grade": "grade", "read": "read", "end": "Ctrl-C ends it"},
+        "made": "{} is not set: this run has one of its own",
+    },
+    "zh": {
+        **{"look": "看", "try": "试", "grade": "评", "read": "读", "end": "按 Ctrl-C 结束"},
+        "made": "没有设置 {}：为这次运行临时生成了一个",
+    },
 }
 
 
@@ -33,8 +40,11 @@ def main(options: argparse.Namespace) -> int:
     command = shlex.split(chapter.run)
     if command[0] == "python":
         command[0] = sys.executable
+    made = local_secrets(chapter.secrets, os.environ)
+    for name in made:
+        print(console.control(WORDS[language()]["made"].format(name)), flush=True)
     # Ctrl-C reaches the whole foreground group: the chapter ends by itself, we wait for it.
-    process = subprocess.Popen(command, cwd=chapter.folder)
+    process = subprocess.Popen(command, cwd=chapter.folder, env={**os.environ, **made})
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: process.terminate())
     return process.wait()

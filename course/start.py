@@ -36,7 +36,7 @@ def main(options: argparse.Namespace) -> int:
         for check in modules[name].checks:
             print(f"    {console.control('·')} {check.sentence(language())}")
     print(f"\nEdit it, then: make check-{chapter.number}   (stuck? make hint-{chapter.number})")
-    print(f"Run it: cd {work} && ../../.venv/bin/{chapter.run}")
+    print(f"Run it: cd {work} && {chapter.secrets_by_hand}../../.venv/bin/{chapter.run}")
     return 0
 
 

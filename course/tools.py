@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 import shutil
 import socket
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -79,6 +81,11 @@ def npm_install(folder: Path = ROOT) -> Path:
         console.stop(f"npm ci failed in {folder}: {last}")
     stamp.write_text(wanted)
     return modules
+
+
+def local_secrets(names: Iterable[str], environment: Mapping[str, str]) -> dict[str, str]:
+    """A secret for each of these variables that nobody has set: for one run on this computer."""
+    return {name: secrets.token_hex(32) for name in names if not environment.get(name)}
 
 
 def free_port() -> int:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from playwright.async_api import Error, Locator, Page, expect
 
 from course.manifest import load
-from course.tools import free_port
+from course.tools import free_port, local_secrets
 from tests.harness.subject import CannotRun, Process
 
 STARTS = 3  # a port that was free may be taken a moment later; then another is tried
@@ -38,10 +38,17 @@ class Server:
 @contextlib.asynccontextmanager
 async def running(number: int, **environment: str) -> AsyncIterator[Server]:
     """Chapter `number` on a free port, with these settings; ended on the way out."""
-    folder = load().chapter(number).folder
+    chapter = load().chapter(number)
+    secrets = local_secrets(chapter.secrets, environment)
     for attempt in range(1, STARTS + 1):
-        settings = {"HOST": "127.0.0.1", "PORT": str(free_port()), **DEFAULTS, **environment}
-        process = Process([sys.executable, "server.py"], str(folder), settings)
+        settings = {
+            "HOST": "127.0.0.1",
+            "PORT": str(free_port()),
+            **DEFAULTS,
+            **secrets,
+            **environment,
+        }
+        process = Process([sys.executable, "server.py"], str(chapter.folder), settings)
         try:
             await process.start()
             await process.ready()

@@ -58,6 +58,7 @@ CHANGED: dict[int, set[str]] = {
     3: {"connect", "send", "showState"},
     5: {"connect", "receive", "abandon", "ask"},
     6: {"connect", "receive", "abandon", "ask", "request", "resetHeartbeat", "showState"},
+    8: {"connect", "showState", "receive", "abandon"},
 }
 
 

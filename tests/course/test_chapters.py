@@ -20,18 +20,19 @@ from websockets.exceptions import InvalidStatus
 
 from course import partials, record
 from course.manifest import Chapter, load
-from course.tools import free_port
+from course.tools import free_port, local_secrets
 from course.wire import Wire
 from tests.harness.subject import Process
 
 CHAPTERS = load().chapters
+SECRETS = local_secrets([name for chapter in CHAPTERS for name in chapter.secrets], {})
 WITHIN = 20.0  # seconds for a program to do its part on a busy machine
 
 
 @asynccontextmanager
 async def running(folder: Path, **settings: str) -> AsyncIterator[Process]:
     """A chapter's server, ready, on a port of its own."""
-    environment = {"PORT": str(free_port()), "HEARTBEAT_SECONDS": "1", **settings}
+    environment = {"PORT": str(free_port()), "HEARTBEAT_SECONDS": "1", **SECRETS, **settings}
     process = Process([sys.executable, "server.py"], str(folder), environment)
     await process.start()
     try:

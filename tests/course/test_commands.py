@@ -137,6 +137,8 @@ def test_a_chapter_says_what_to_try_runs_and_ends_on_ctrl_c(copy: Path, chapter:
         printed.append(line)
         if line.startswith("listening"):
             break
+    makes_one = "JWT_SECRET is not set: this run has one of its own\n" in printed
+    assert makes_one == bool(chapter.secrets)  # type: ignore[attr-defined]
 
     os.killpg(process.pid, signal.SIGINT)  # as the terminal does: the whole foreground group
     rest, _ = process.communicate(timeout=LONGEST)

@@ -16,7 +16,7 @@ import struct
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from course import frames
 from tests.harness.exchange import Exchange
@@ -72,8 +72,18 @@ class Ended:
         return f"close {self.code} ({frames.close_meaning(self.code)})"
 
 
+class Door(Protocol):
+    """What a server wants to see before it lets somebody in: see `door.py`."""
+
+    async def let_in(
+        self, host: str, port: int, path: str, headers: dict[str, str] | None
+    ) -> tuple[str, dict[str, str]]: ...
+
+
 class Peer:
     """One client, on its own TCP connection."""
+
+    door: Door | None = None  # of the server under check, where there is one
 
     def __init__(self, exchange: Exchange, name: str = "") -> None:
         self.exchange = exchange
@@ -118,6 +128,9 @@ class Peer:
         """
         host, port = self.writer.get_extra_info("peername")[:2]
         fields = {"Host": f"{host}:{port}"}
+        if self.door is not None:
+            path, more = await self.door.let_in(host, port, path, headers)
+            fields |= more
         if upgrade:
             fields |= {
                 "Upgrade": "websocket",

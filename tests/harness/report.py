@@ -156,9 +156,13 @@ class Report:
         """How to start the program that is graded, so that it can be tried by hand."""
         if self.task["kind"] == "url":
             return []
+        secrets = load().chapter(self.task["chapter"]).secrets_by_hand
         if self.task["cwd"] is None:
-            return [f"    PORT={LEARNERS_PORT} {self.task['name']}   (your program, first)"]
-        return [f"    cd {self.task['name']} && ../../.venv/bin/python server.py   (yours, first)"]
+            return [
+                f"    {secrets}PORT={LEARNERS_PORT} {self.task['name']}   (your program, first)"
+            ]
+        program = f"{secrets}../../.venv/bin/python server.py"
+        return [f"    cd {self.task['name']} && {program}   (yours, first)"]
 
     def as_json(self) -> dict[str, Any]:
         """The results as data: `checks` in the order in which they ran."""

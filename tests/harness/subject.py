@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from course.tools import free_port
+from course.tools import free_port, local_secrets
 from course.wire import Wire
+from tests.harness.door import DEFAULT_USERS, Door
 from tests.harness.exchange import Exchange
 from tests.harness.member import Member
 from tests.harness.peer import PING, PONG, WITHIN, Peer, Response
@@ -217,6 +218,13 @@ class Subject:
             self.host, self.port = str(parts.hostname), parts.port or 80
             self.path = parts.path or "/ws"
             self.settings = Settings.of_running(os.environ)
+        # What the chapter's table in course.toml asks for: secrets, and a ticket to come in.
+        self.environment = local_secrets(task.get("secrets", ()), {})
+        told = "" if self.is_process else os.environ.get("USERS") or DEFAULT_USERS
+        self.door = Door(self.path, told)
+        Peer.door = self.door if task.get("entry") == "ticket" else None
+        if Peer.door:
+            self.environment |= Door.environment
 
     @property
     def is_process(self) -> bool:
@@ -229,6 +237,7 @@ class Subject:
     def new_process(self, **environment: str) -> Process:
         """One more run of the program, on a port of its own; `environment` overrides settings."""
         base = {"HOST": "127.0.0.1", "PORT": str(free_port()), **self.settings.environment()}
+        base |= self.environment
         cwd = self.task["cwd"]
         return Process(self.task["command"], cwd and str(Path(cwd)), {**base, **environment})
 
