@@ -60,9 +60,14 @@ class Scene:
         await self.until("a subscribe on a new connection", lambda: len(self.server.asks) > asks)
 
 
-async def follow(client: StartClient, hostile: StartServer, events: int = 2) -> Scene:
+async def follow(
+    client: StartClient,
+    hostile: StartServer,
+    events: int = 2,
+    server: StreamServer | None = None,
+) -> Scene:
     """A client that follows the channel and has applied the first events."""
-    server = StreamServer()
+    server = server or StreamServer()
     listening = await hostile(server)
     scene = Scene(await client(listening.url, **QUICK), server, listening)
     await scene.client.say(subscribe())
@@ -77,29 +82,43 @@ async def follow(client: StartClient, hostile: StartServer, events: int = 2) -> 
 
 @dataclass(frozen=True)
 class FirstTry:
-    """What became of a client that was asked to follow the channel, and nothing more."""
+    """A client that followed the channel, was cut off, and came back; two checks judge it."""
 
     exchange: Exchange
-    problem: CheckFailure | None
+    server: StreamServer
+    problem: CheckFailure | None  # that it follows no channel at all
+    cut_problem: CheckFailure | None = None  # that it did not come back to it
+
+    def judge(self, exchange: Exchange) -> StreamServer:
+        """Make its record the check's own, and pass on what went wrong."""
+        exchange.events = self.exchange.events
+        if self.cut_problem is not None:
+            raise self.cut_problem
+        return self.server
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def first_try(program: ClientProgram) -> FirstTry:
     """A client that follows no channel fails every check, at once and not after a wait for each."""
-    record = Exchange()
+    record, server = Exchange(), StreamServer()
 
     async def start_server(script: Script) -> Hostile:
-        server = Hostile(record, script)
-        record.closers.append(server.stop)
-        return await server.listen()
+        hostile = Hostile(record, script)
+        record.closers.append(hostile.stop)
+        return await hostile.listen()
 
     try:
-        await follow(partial(program.start, record), start_server)
+        scene = await follow(partial(program.start, record), start_server, 3, server)
     except CheckFailure as failure:
-        return FirstTry(record, failure)
+        await record.close()
+        return FirstTry(record, server, failure)
+    try:
+        await scene.cut()
+    except CheckFailure as failure:
+        return FirstTry(record, server, None, failure)
     finally:
         await record.close()
-    return FirstTry(record, None)
+    return FirstTry(record, server, None)
 
 
 @pytest_asyncio.fixture(autouse=True, loop_scope="session")
@@ -127,33 +146,27 @@ def is_history(came: list[int], wanted: list[int]) -> None:
 
 
 @check("Wire contract, chapter 6")
-async def test_names_itself(client: StartClient, hostile: StartServer) -> None:
+async def test_names_itself(exchange: Exchange, first_try: FirstTry) -> None:
     """The client names itself in the address, `/ws?client=…`: the same name on each connection.
 
     Draw a random name once, a UUID, and keep it for as long as there is something to send again:
     the server remembers requests and messages under it.
     """
-    scene = await follow(client, hostile)
+    names = first_try.judge(exchange).names
 
-    await scene.cut()
-
-    names = scene.server.names
     require(all(names), "the address names no client", expected="/ws?client=…", got=names)
     require(len(set(names)) == 1, "it has another name on each connection", got=names)
 
 
 @check("Wire contract, chapter 6")
-async def test_follows_its_channels_again(client: StartClient, hostile: StartServer) -> None:
+async def test_follows_its_channels_again(exchange: Exchange, first_try: FirstTry) -> None:
     """After a cut the client subscribes again by itself, from the position it has read to.
 
     Keep a list of channels in the client, each with the epoch and seq of the last event that was
     applied. The position is the last one *applied*, not the last one that the server had.
     """
-    scene = await follow(client, hostile, events=3)
+    ask = first_try.judge(exchange).asks[-1]
 
-    await scene.cut()
-
-    ask = scene.server.asks[-1]
     since = ask.data.get("since") if isinstance(ask.data, dict) else None
     expected = {"epoch": "first", "seq": 3}
     require(since == expected, "it asks from another position", expected=expected, got=since)
