@@ -4,9 +4,12 @@ A room is a set of connections. The hub is a dict of rooms, and the reverse of i
 everything costs as much as was joined. A room without members is not there.
 """
 
-from aiohttp import ClientConnectionResetError
+import asyncio
 
 from closing import Socket
+from settings import HEARTBEAT_SECONDS
+
+DELIVERY_SECONDS = HEARTBEAT_SECONDS  # that members who do not read may make the others wait
 
 
 class Hub:
@@ -48,15 +51,22 @@ class Hub:
     async def deliver(self, room: str, text: str, *, skip: Socket | None = None) -> int:
         """Send to every member but `skip`, one after the other; returns how many were sent to.
 
-        A member that stops reading makes the others wait here, until its heartbeat ends it.
+        A member that stops reading makes the others wait here. Who takes nothing until the deadline
+        is cut off, or the publisher, whom nobody reads meanwhile, would be taken for dead itself.
         """
         receivers = 0
+        deadline = asyncio.get_running_loop().time() + DELIVERY_SECONDS
         for member in list(self.rooms.get(room, ())):  # a copy: members come and go while we wait
-            if member is skip or not self.is_member(member, room):
+            if member is skip or member.said_goodbye or not self.is_member(member, room):
                 continue
             try:
-                await member.send_str(text)
-            except ClientConnectionResetError:
+                async with asyncio.timeout_at(deadline):  # only who makes us wait can miss it
+                    await member.send_str(text)
+            except TimeoutError:
+                print("a member does not read: dropped", flush=True)
+                member.transport.abort()
+                continue
+            except ConnectionError:
                 continue  # this one is gone; its own handler cleans up after it
             receivers += 1
         return receivers

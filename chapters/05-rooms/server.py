@@ -7,7 +7,7 @@ Run: python server.py        then open http://127.0.0.1:8080/ in two tabs
 import asyncio
 from pathlib import Path
 
-from aiohttp import ClientConnectionResetError, WSMsgType, web
+from aiohttp import WSMsgType, web
 
 from answers import HUB, answer, send_event
 from closing import Socket
@@ -55,7 +55,7 @@ async def websocket(request: web.Request) -> web.WebSocketResponse:
             watching = tasks.create_task(drop_when_silent(socket, heartbeat))
             try:
                 await converse(socket, heartbeat)
-            except ClientConnectionResetError:
+            except ConnectionError:
                 pass  # the client went away while we were answering it
             watching.cancel()
     finally:
@@ -68,7 +68,7 @@ async def drop_when_silent(socket: Socket, heartbeat: Heartbeat) -> None:
     """Cut a dead peer's connection. A polite close would wait for an answer that never comes."""
     try:
         silence = await heartbeat.watch(socket.ping)
-    except ClientConnectionResetError:
+    except ConnectionError:
         return  # it has ended by itself
     print(f"nothing heard for {silence:.1f} s: dropped", flush=True)
     socket.transport.abort()
