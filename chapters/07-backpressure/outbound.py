@@ -20,7 +20,7 @@ from settings import HEARTBEAT_SECONDS, QUEUE_BYTES, QUEUE_LIMIT
 
 WRITE_BYTES = 65536  # handed over at a time: what the transport has, nobody can take back
 STUCK_SECONDS = PATIENCE * HEARTBEAT_SECONDS  # a client that takes no byte for so long is given up
-GOODBYE_SECONDS = 5.0  # for a slow client to read as far as its close frame
+GOODBYE_SECONDS = 3.0  # for a slow client to read as far as its close frame
 SLOW_CONSUMER = 4008
 
 
@@ -91,6 +91,8 @@ class Connection(Socket):
 
     def flush(self) -> bool:
         """Write what waits, many frames at once, while the kernel takes them; True: all is out."""
+        if self.transport.is_closing():
+            self.forget()
         while self.waiting and not self.transport.get_write_buffer_size():
             self.moved = asyncio.get_running_loop().time()
             batch, size = [], 0
@@ -102,6 +104,7 @@ class Connection(Socket):
             self.transport.write(b"".join(batch))
         if self.waiting and asyncio.get_running_loop().time() - self.moved > STUCK_SECONDS:
             self.give_up()
+            self.transport.abort()  # a close frame could not be written either
         return not self.waiting
 
     async def reply(self, text: str) -> None:

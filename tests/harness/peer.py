@@ -75,9 +75,9 @@ class Ended:
 class Peer:
     """One client, on its own TCP connection."""
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, exchange: Exchange, name: str = "") -> None:
         self.exchange = exchange
-        self.name = exchange.next_name()
+        self.name = name or exchange.next_name()
         # The first mask is the RFC's, the others differ from it and are the same in each run.
         self.masks = _masks(self.name)
         self.parser = frames.FrameReader(masked=False)
@@ -87,11 +87,14 @@ class Peer:
         self.pings: list[float] = []  # when control pings came, in the loop's time
         self.how_ended: str | None = None
 
-    async def dial(self, host: str, port: int) -> None:
-        """Open TCP."""
+    async def dial(self, host: str, port: int, *, receive_buffer: int | None = None) -> None:
+        """Open TCP. A small `receive_buffer`, in bytes, is soon full if nobody reads."""
         try:
             async with asyncio.timeout(WITHIN):
-                self.reader, self.writer = await asyncio.open_connection(host, port)
+                how: dict[str, Any] = {"host": host, "port": port}
+                if receive_buffer is not None:
+                    how = {"sock": await _connected(host, port, receive_buffer)}
+                self.reader, self.writer = await asyncio.open_connection(**how)
         except (OSError, TimeoutError) as error:
             fail(f"the server accepts no connection ({error or 'time ran out'})")
         self.exchange.closers.append(self.close)
@@ -196,10 +199,10 @@ class Peer:
         raw = frames.build(opcode, payload, fin=fin, rsv=rsv, mask=mask, length=length)
         await self.send_raw(raw, _described(opcode, payload, fin, rsv, masked, length))
 
-    async def send_raw(self, raw: bytes, text: str) -> None:
-        """Send bytes as they are; `text` says what they are."""
+    async def send_raw(self, raw: bytes, text: str, within: float = WITHIN) -> None:
+        """Send bytes as they are; `text` says what. The server takes them `within` seconds."""
         self.exchange.add(self.name, "→", text, raw)
-        await self._write(raw)
+        await self._write(raw, within)
 
     async def send_bytewise(self, opcode: int, payload: bytes) -> None:
         """Send one frame byte by byte, each in a packet of its own."""
@@ -215,13 +218,13 @@ class Peer:
     async def send_json(self, value: object) -> None:
         await self.send_text(json.dumps(value, ensure_ascii=False))
 
-    async def _write(self, raw: bytes) -> None:
+    async def _write(self, raw: bytes, within: float = WITHIN) -> None:
         try:
-            async with asyncio.timeout(WITHIN):
+            async with asyncio.timeout(within):
                 self.writer.write(raw)
                 await self.writer.drain()
         except TimeoutError:
-            fail(f"the server took no bytes for {WITHIN:.0f} s")
+            fail(f"the server took no bytes for {within:g} s")
         except ConnectionError:
             # What the server said before it hung up may still be waiting to be read: look there.
             self.exchange.add(self.name, "·", "the connection was gone before all was sent")
@@ -355,6 +358,19 @@ class Peer:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.exchange.add(self.name, "·", "the client resets the connection")
         self.writer.transport.abort()
+
+
+async def _connected(host: str, port: int, receive_buffer: int) -> socket.socket:
+    """A TCP connection whose buffer is set before it is made: the window comes from it."""
+    raw = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        raw.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(raw, (host, port))
+    except BaseException:
+        raw.close()
+        raise
+    return raw
 
 
 def _masks(seed: str) -> Iterator[bytes]:

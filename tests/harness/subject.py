@@ -8,24 +8,30 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
+import json
 import os
 import shlex
 import signal
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from course.tools import free_port
+from course.wire import Wire
 from tests.harness.exchange import Exchange
-from tests.harness.peer import PING, PONG, Peer
-from tests.harness.verdict import CheckFailure, NotAsked, require
+from tests.harness.member import Member
+from tests.harness.peer import PING, PONG, Peer, Response
+from tests.harness.verdict import CheckFailure, NotAsked, fail, require
 
 READY_SECONDS = 20.0  # a slow language on a busy machine
 STOP_SECONDS = 5.0  # from SIGTERM until SIGKILL
 DYING_SECONDS = 0.5  # after a failed check: the exit of a program may lag behind its sockets' end
+SETTLE_SECONDS = 5.0  # for what the statistics should soon say
+ASK_AGAIN_SECONDS = 0.05  # between two looks at them
 KEPT_LINES = 40  # of what the program prints
 OURS = ("CMD", "URL", "PORT", "ONLY", "JSON", "HTML")  # variables that are for the grader alone
 ORIGIN = "http://page.example"  # the one web page that may connect
@@ -42,12 +48,18 @@ class Settings:
 
     heartbeat: float = 1.0
     max_message_bytes: int = 66_000  # not the default: a program that ignores it is found out
+    flush_ms: int = 200
+    queue_limit: int = 300  # messages
+    queue_bytes: int = 262_144
 
     def environment(self) -> dict[str, str]:
         return {
             "HEARTBEAT_SECONDS": f"{self.heartbeat:g}",
             "MAX_MESSAGE_BYTES": str(self.max_message_bytes),
             "ALLOWED_ORIGINS": ORIGIN,
+            "FLUSH_MS": str(self.flush_ms),
+            "QUEUE_LIMIT": str(self.queue_limit),
+            "QUEUE_BYTES": str(self.queue_bytes),
         }
 
     @classmethod
@@ -56,7 +68,21 @@ class Settings:
         return cls(
             heartbeat=float(environment.get("HEARTBEAT_SECONDS") or 20.0),
             max_message_bytes=int(float(environment.get("MAX_MESSAGE_BYTES") or 65_536)),
+            flush_ms=int(float(environment.get("FLUSH_MS") or 200)),
+            queue_limit=int(float(environment.get("QUEUE_LIMIT") or 256)),
+            queue_bytes=int(float(environment.get("QUEUE_BYTES") or 1_048_576)),
         )
+
+
+@dataclass(frozen=True)
+class Stats:
+    """What GET /api/stats says."""
+
+    connections: int
+    channels: dict[str, int]  # name → members
+
+    def members(self, channel: str) -> int:
+        return self.channels.get(channel, 0)
 
 
 class Process:
@@ -155,6 +181,18 @@ class Process:
     def alive(self) -> bool:
         return self.process is not None and self.process.returncode is None
 
+    def memory(self) -> int:
+        """The resident bytes of the program and all it started. Raises NotAsked without /proc."""
+        if self.process is None or not Path("/proc/self/stat").exists():
+            raise NotAsked("it would have to read the program's memory in /proc")
+        pages = 0
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):  # it has ended meanwhile
+                fields = path.read_text().rpartition(")")[2].split()  # from the third field on
+                if int(fields[3]) == self.process.pid:  # its session
+                    pages += int(fields[21])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
     async def stop(self) -> None:
         """End the program and all it started, by force if need be."""
         if self.process is None:
@@ -223,26 +261,93 @@ class Subject:
         if not self.is_process:
             raise NotAsked("it would have to start the program")
 
-    async def dial(self) -> Peer:
+    def seen(self, exchange: Exchange, through: Wire | None = None) -> Subject:
+        """The same program with another record, for a scene of its own; or behind a wire."""
+        other = copy.copy(self)
+        other.exchange = exchange
+        if through is not None:
+            other.host, other.port = "127.0.0.1", through.port
+        return other
+
+    async def dial(self, *, receive_buffer: int | None = None) -> Peer:
         """A new client with a TCP connection and nothing more."""
         peer = Peer(self.exchange)
-        await peer.dial(self.host, self.port)
+        await peer.dial(self.host, self.port, receive_buffer=receive_buffer)
         return peer
 
-    async def connect(self) -> Peer:
+    async def connect(self, *, receive_buffer: int | None = None) -> Peer:
         """A new client whose handshake was accepted."""
-        peer = await self.dial()
+        peer = await self.dial(receive_buffer=receive_buffer)
         response = await peer.request(self.path)
         require(
             response.status == 101, "the handshake is refused", expected="status 101", got=response
         )
         return peer
 
-    async def client(self) -> Peer:
+    async def client(self, *, receive_buffer: int | None = None) -> Peer:
         """A new client that has been welcomed."""
-        peer = await self.connect()
+        peer = await self.connect(receive_buffer=receive_buffer)
         await peer.welcome()
         return peer
+
+    async def member(self, *channels: str, receive_buffer: int | None = None) -> Member:
+        """A new client of the rooms, welcomed and in these channels."""
+        member = Member(await self.client(receive_buffer=receive_buffer))
+        for channel in channels:
+            await member.subscribe(channel)
+        return member
+
+    async def http(self, method: str, path: str, body: bytes | None = None) -> Response:
+        """One HTTP request with its own connection; a `body` is said to be JSON."""
+        peer = Peer(self.exchange, "http")
+        await peer.dial(self.host, self.port)
+        headers = {"Connection": "close"}
+        if body is not None:
+            headers |= {"Content-Type": "application/json", "Content-Length": str(len(body))}
+        response = await peer.request(
+            path, method=method, headers=headers, upgrade=False, body=body or b""
+        )
+        await peer.close()
+        return response
+
+    async def stats(self) -> Stats:
+        """GET /api/stats, which has to answer as the contract says."""
+        response = await self.http("GET", "/api/stats")
+        require(response.status == 200, "GET /api/stats fails", expected=200, got=response)
+        expected = '{"connections":n,"channels":{name:members}}'
+        try:
+            said = json.loads(response.body)
+            stats = Stats(said["connections"], dict(said["channels"]))
+        except (ValueError, TypeError, KeyError):
+            fail("GET /api/stats answers wrongly", expected=expected, got=response.body[:200])
+        numbers = (stats.connections, *stats.channels.values())
+        right = all(type(number) is int for number in numbers)
+        require(right, "a number in /api/stats is none", expected=expected, got=response.body[:200])
+        return stats
+
+    async def until(
+        self, what: str, true: Callable[[Stats], bool], within: float = SETTLE_SECONDS
+    ) -> Stats:
+        """Ask for the statistics until they are as they should be; `what` says how."""
+        until = asyncio.get_running_loop().time() + within
+        while not true(stats := await self.stats()):
+            if asyncio.get_running_loop().time() >= until:
+                fail(
+                    f"after {within:g} s /api/stats does not show what it should",
+                    expected=what,
+                    got=json.dumps({"connections": stats.connections, "channels": stats.channels})[
+                        :200
+                    ],
+                )
+            await asyncio.sleep(ASK_AGAIN_SECONDS)
+        return stats
+
+    async def until_members(
+        self, channel: str, number: int, within: float = SETTLE_SECONDS
+    ) -> Stats:
+        """Wait until the channel has so many members."""
+        what = f"{number} in {channel}"
+        return await self.until(what, lambda stats: stats.members(channel) == number, within)
 
     @contextlib.asynccontextmanager
     async def bystander(self) -> AsyncIterator[None]:
