@@ -67,7 +67,8 @@ def send_event(wanted: Publish, *, skip: Connection | None = None) -> int:
     Returns for how many it is. A plain function: no member, however slow, makes anybody wait here.
     """
     text = encode(wanted.event, channel=wanted.channel, data=wanted.payload)
-    data, members = frame(text), [m for m in HUB.members(wanted.channel) if m is not skip]
+    data = frame(text)
+    members = [member for member in HUB.members(wanted.channel) if member is not skip]
     match wanted.policy:
         case "latest":
             if members:

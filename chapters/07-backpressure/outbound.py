@@ -63,10 +63,11 @@ class Connection(Socket):
         A frame that waits in the same slot is replaced by this one, which takes its place in line.
         Returns whether the client will get it, as far as one can know.
         """
-        if not self.takes_more or self.transport.is_closing():
+        transport = self.transport
+        if not self.takes_more or transport.is_closing():
             return False
-        if self.idle:
-            self.transport.write(data)
+        if not self.waiting and not transport.get_write_buffer_size():  # idle, without a call more
+            transport.write(data)
             return True
         if not self.waiting:
             self.moved = asyncio.get_running_loop().time()
