@@ -136,7 +136,12 @@ async def chapter_3(servers: Callable[[int], Awaitable[Server]]) -> Server:
     return await servers(3)
 
 
-@pytest.fixture(params=[1, 2, 3], ids=lambda number: f"chapter {number}")
+@pytest.fixture
+async def chapter_5(servers: Callable[[int], Awaitable[Server]]) -> Server:
+    return await servers(5)
+
+
+@pytest.fixture(params=[1, 2, 3, 5], ids=lambda number: f"chapter {number}")
 async def each_chapter(
     request: pytest.FixtureRequest, servers: Callable[[int], Awaitable[Server]]
 ) -> Server:

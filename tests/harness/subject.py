@@ -30,7 +30,7 @@ from tests.harness.verdict import CheckFailure, NotAsked, fail, require
 READY_SECONDS = 20.0  # a slow language on a busy machine
 STOP_SECONDS = 5.0  # from SIGTERM until SIGKILL
 DYING_SECONDS = 0.5  # after a failed check: the exit of a program may lag behind its sockets' end
-SETTLE_SECONDS = 5.0  # for what the statistics should soon say
+SETTLE_SECONDS = 3.0  # for what the statistics should soon say
 ASK_AGAIN_SECONDS = 0.05  # between two looks at them
 KEPT_LINES = 40  # of what the program prints
 OURS = ("CMD", "URL", "PORT", "ONLY", "JSON", "HTML")  # variables that are for the grader alone
