@@ -1,4 +1,4 @@
-"""The page of chapter 7: a burst that is counted and seldom painted, policies, and a slow reader."""
+"""The page of chapter 7: a burst counted and seldom painted, policies, and a slow reader."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from course import partials
+from course import plots
 from course.manifest import LANGUAGES
 from tests.course.grading import course
 
@@ -21,12 +21,12 @@ def test_a_tiny_bench_measures_each_way_and_can_be_drawn(tmp_path: Path) -> None
     assert all(len(way["each"]) == 1 for way in found["ways"].values())
     assert all(len(sizes) == 2 for sizes in found["memory"]["ways"].values())
     for language in LANGUAGES:
-        assert partials.fanout(found, language).count("<rect") >= len(found["ways"])
-        assert "polyline" in partials.unread(found, language)
+        assert plots.fanout(found, language).count("<rect") >= len(found["ways"])
+        assert "polyline" in plots.unread(found, language)
 
 
 def test_the_recorded_figures_are_of_this_bench() -> None:
-    found = partials.bench_results()
+    found = plots.results()
 
     assert {"together", "floor", "chapter", "loop", "gather", "node"} <= set(found["ways"])
     assert found["rounds"] >= 1
