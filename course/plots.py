@@ -11,8 +11,8 @@ from typing import Any
 from course.manifest import ROOT
 
 DATA = ROOT / "site" / "data"
-WIDTH = 600  # of a plot, in the units of its viewBox
-ROW, LABELS, BARS = 26, 236, 250  # height of a row; width of the labels and of the longest bar
+WIDTH = 360  # of a plot, in the units of its viewBox: it can be read on a phone
+ROW, BARS = 34, 250  # height of a row; width of the longest bar
 COLOURS = {"floor": "control", "together": "ours", "chapter": "ours", "node": "source"}
 LINES = {"node": "source", "floor": "control", "chapter": "ours"}
 
@@ -41,10 +41,10 @@ def fanout(found: dict[str, Any], language: str) -> str:
         y, length = number * ROW + 4, way["us"] / most * BARS
         value = f"{way['us']:.1f} µs · {way['to_floor']:.2f} ×"
         parts.append(
-            f'<text class="end" x="{LABELS - 8}" y="{y + 15}">{label(name, found, language)}</text>'
-            f'<rect class="{COLOURS.get(name, "other")}" x="{LABELS}" y="{y}" '
-            f'width="{length:.1f}" height="{ROW - 6}" rx="2"/>'
-            f'<text class="soft" x="{LABELS + length + 6:.1f}" y="{y + 15}">{value}</text>'
+            f'<text x="0" y="{y + 10}">{label(name, found, language)}</text>'
+            f'<rect class="{COLOURS.get(name, "other")}" x="0" y="{y + 15}" '
+            f'width="{length:.1f}" height="9" rx="2"/>'
+            f'<text class="soft" x="{length + 6:.1f}" y="{y + 24}">{value}</text>'
         )
     heading = say("fanout", language)
     picture = figure(parts, len(ways) * ROW + 6, heading, how(found, language))
@@ -74,7 +74,7 @@ def unread(found: dict[str, Any], language: str) -> str:
     step = memory["bytes"] * memory["step"] / 1e6
     longest = max(len(sizes) for sizes in memory["ways"].values())
     across, most = max(longest - 1, 1) * step, max(max(s) for s in memory["ways"].values()) * 1.05
-    left, top, wide, high = 44, 10, 380, 190
+    left, top, wide, high = 34, 10, 316, 180
 
     def at(number: int, size: float) -> tuple[float, float]:
         return left + number * step / across * wide, top + high - size / most * high
@@ -89,18 +89,16 @@ def unread(found: dict[str, Any], language: str) -> str:
     for sent in ticks(across):
         x = left + sent / across * wide
         parts.append(f'<text class="soft middle" x="{x:.1f}" y="{top + high + 16}">{sent}</text>')
-    middle = left + wide / 2
-    below = top + high + 32
-    parts.append(
-        f'<text class="soft middle" x="{middle}" y="{below}">{say("sent", language)}</text>'
-    )
+    x, y = left + wide / 2, top + high + 32
+    parts.append(f'<text class="soft middle" x="{x}" y="{y}">{say("sent", language)}</text>')
     for name, sizes in memory["ways"].items():
         points = " ".join("{:.1f},{:.1f}".format(*at(n, size)) for n, size in enumerate(sizes))
-        x, y = at(len(sizes) - 1, sizes[-1])
+        middle = len(sizes) * 2 // 3
+        x, y = at(middle, sizes[middle])  # there the label ends, above its line
         text = html.escape(words()["memory"][name][language])
         parts.append(
             f'<polyline class="{LINES[name]}" points="{points}"/>'
-            f'<text class="{LINES[name]}" x="{x + 6:.1f}" y="{y + 4:.1f}">{text}</text>'
+            f'<text class="{LINES[name]} end" x="{x - 6:.1f}" y="{y - 7:.1f}">{text}</text>'
         )
     return figure(parts, top + high + 40, say("memory", language), say("flood", language))
 

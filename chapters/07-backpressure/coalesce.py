@@ -8,8 +8,9 @@ import asyncio
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 
-from outbound import COUNTS, WRITE_BYTES, Connection
+from outbound import WRITE_BYTES, Connection
 from settings import FLUSH_MS, QUEUE_BYTES, QUEUE_LIMIT
+from waiting import COUNTS
 
 
 @dataclass(slots=True)

@@ -5,9 +5,7 @@ QUEUE_LIMIT frames of QUEUE_BYTES together. Whoever reads too slowly for that is
 """
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Hashable
-from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
@@ -16,7 +14,8 @@ from closing import Socket
 from drain import DRAIN, DRAIN_SECONDS
 from framing import frame
 from heartbeat import PATIENCE
-from settings import HEARTBEAT_SECONDS, QUEUE_BYTES, QUEUE_LIMIT
+from settings import HEARTBEAT_SECONDS
+from waiting import COUNTS, Waiting
 
 WRITE_BYTES = 65536  # handed over at a time: what the transport has, nobody can take back
 STUCK_SECONDS = PATIENCE * HEARTBEAT_SECONDS  # a client that takes no byte for so long is given up
@@ -24,25 +23,12 @@ GOODBYE_SECONDS = 3.0  # for a slow client to read as far as its close frame
 SLOW_CONSUMER = 4008
 
 
-@dataclass
-class Counts:
-    """What did not go its usual way since the start; for /api/stats."""
-
-    dropped: int = 0
-    coalesced: int = 0
-    slow_closed: int = 0
-
-
-COUNTS = Counts()
-
-
 class Connection(Socket):
     """A WebSocket with a bounded queue. Messages leave in the order in which they were offered."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self.waiting: OrderedDict[Hashable, bytes] = OrderedDict()  # slot → frame
-        self.waiting_bytes = 0
+        self.waiting = Waiting()
         self.moved = 0.0  # when the kernel last had taken everything, in the loop's time
         self.takes_more = True  # until its close frame, or until it was too slow
         self.too_slow = asyncio.Event()
@@ -72,14 +58,7 @@ class Connection(Socket):
         if not self.waiting:
             self.moved = asyncio.get_running_loop().time()
             DRAIN.watch(self.flush)
-        if slot is None:
-            slot = object()  # one of its own
-        elif (older := self.waiting.get(slot)) is not None:
-            COUNTS.coalesced += 1
-            self.waiting_bytes -= len(older)
-        self.waiting[slot] = data
-        self.waiting_bytes += len(data)
-        if len(self.waiting) > QUEUE_LIMIT or self.waiting_bytes > QUEUE_BYTES:
+        if not self.waiting.put(data, slot):
             self.give_up()
         return self.takes_more
 
@@ -93,16 +72,10 @@ class Connection(Socket):
     def flush(self) -> bool:
         """Write what waits, many frames at once, while the kernel takes them; True: all is out."""
         if self.transport.is_closing():
-            self.forget()
+            self.waiting.forget()
         while self.waiting and not self.transport.get_write_buffer_size():
             self.moved = asyncio.get_running_loop().time()
-            batch, size = [], 0
-            while self.waiting and size < WRITE_BYTES:
-                _, data = self.waiting.popitem(last=False)
-                batch.append(data)
-                size += len(data)
-            self.waiting_bytes -= size
-            self.transport.write(b"".join(batch))
+            self.transport.write(self.waiting.take(WRITE_BYTES))
         if self.waiting and asyncio.get_running_loop().time() - self.moved > STUCK_SECONDS:
             self.give_up()
             self.transport.abort()  # a close frame could not be written either
@@ -117,14 +90,10 @@ class Connection(Socket):
 
     def give_up(self) -> None:
         """Forget what waits, so that a close frame can be next in line."""
-        self.forget()
+        self.waiting.forget()
         self.takes_more = False
         COUNTS.slow_closed += 1
         self.too_slow.set()
-
-    def forget(self) -> None:
-        self.waiting.clear()
-        self.waiting_bytes = 0
 
     async def close_when_too_slow(self) -> None:
         """Tell it 4008, right behind what is on its way. Cut it off if it reads no more."""
@@ -140,6 +109,6 @@ class Connection(Socket):
         """The close frame is the last one. What waits goes before it, unless the client closed."""
         self.takes_more = False
         if self.waiting and self.close_code is None and not self.transport.is_closing():
-            self.transport.write(b"".join(self.waiting.values()))
-        self.forget()
+            self.transport.write(self.waiting.take(self.waiting.size))
+        self.waiting.forget()
         await super().say_goodbye(code, reason)

@@ -13,9 +13,10 @@ from answers import HUB, LATEST, answer, send_event
 from commands import Refused, read_publish
 from envelope import BadMessage, encode, encode_error, read_object
 from heartbeat import Heartbeat
-from outbound import COUNTS, Connection
+from outbound import Connection
 from serving import check_origin, serve
 from settings import HEARTBEAT_SECONDS
+from waiting import COUNTS
 
 PAGE = Path(__file__).with_name("index.html")
 
