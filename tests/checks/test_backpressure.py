@@ -250,7 +250,8 @@ class Scene:
             fast, source = await subject.member(room), await subject.member(room)
             async with self._alive(slow) as alive:
                 self.busied.exchange.add(slow.peer.name, "·", "from here on it reads nothing")
-                await self._fill(subject, source, fast)
+                count = await fill(subject, room, source, fast)
+                self.expected += [f"queue {number}" for number in range(1, count + 1)]
                 await self._miss(source, fast)
                 self.figures_while_busy = await figures(subject)
                 await end(alive)
@@ -261,20 +262,6 @@ class Scene:
             await publish(source, room, "drop", "when idle")
             self.heard.append(name(await slow.event("a message with the policy drop", SLACK)))
             self.expected.append("drop when idle")
-
-    async def _fill(self, subject: Subject, source: Member, fast: Member) -> None:
-        """Send to the room until something waits for the member that does not read."""
-        for count in range(1, MOST):
-            await publish(source, "room:busy", "queue", str(count), "x" * SIZE)
-            self.expected.append(f"queue {count}")
-            await fast.event("what the room is sent")
-            if (await figures(subject)).get("queued", 0) > 0:
-                return
-        fail(
-            f"after {MOST} messages of {SIZE:,} bytes nothing waits for a member that reads none",
-            expected='"queued" above 0 in /api/stats',
-            got=short(await figures(subject)),
-        )
 
     async def _miss(self, source: Member, fast: Member) -> None:
         """Something to drop, values that change, and a message that has to wait."""
@@ -288,6 +275,20 @@ class Scene:
 
 
 # What is said, and what comes back
+
+
+async def fill(subject: Subject, room: str, source: Member, fast: Member) -> int:
+    """Send to the room until something waits for the one who does not read; how many it took."""
+    for count in range(1, MOST):
+        await publish(source, room, "queue", str(count), "x" * SIZE)
+        await fast.event("what the room is sent")
+        if (await figures(subject)).get("queued", 0) > 0:
+            return count
+    fail(
+        f"after {MOST} messages of {SIZE:,} bytes nothing waits for a member that reads none",
+        expected='"queued" above 0 in /api/stats',
+        got=short(await figures(subject)),
+    )
 
 
 async def publish(source: Member, room: str, policy: str, label: str, text: str = "") -> None:
@@ -415,6 +416,33 @@ async def test_what_waits_keeps_its_order(subject: Subject, scene: Scene) -> Non
         "messages are lost, or come in another order",
         expected=f"{short(expected)}",
         got=f"{short(queued)}",
+    )
+
+
+@check("Wire contract, chapter 7")
+async def test_many_small_messages_are_too_much_too(subject: Subject) -> None:
+    """More than QUEUE_LIMIT messages may not wait, however small they are.
+
+    Bytes are one bound, and the number of messages is the other: each costs more than its bytes,
+    here and in the client that has to catch up.
+    """
+    slow = await subject.member("room:small", receive_buffer=SMALL)
+    slow.peer.exchange.add(slow.peer.name, "·", "from here on it reads nothing")
+    fast, source = await subject.member("room:small"), await subject.member("room:small")
+    await fill(subject, "room:small", source, fast)
+    before = (await figures(subject)).get("slowClosed", 0)
+
+    many = subject.settings.queue_limit + 10
+    data = {"channel": "room:small", "event": "check:said", "payload": 1, "self": False}
+    await source.send_together([("publish", data)] * many, f"{many} small messages")
+    await source.all_replies(many, END_SECONDS)
+
+    after = (await figures(subject)).get("slowClosed", 0)
+    require(
+        after == before + 1,
+        "a slow reader has more messages waiting than the queue may hold",
+        expected=f"closed at {subject.settings.queue_limit} messages: slowClosed {before + 1}",
+        got=f"slowClosed {after}",
     )
 
 
