@@ -137,7 +137,13 @@ def reachable(url: str) -> str:
 
 def told_settings_are_numbers() -> None:
     """A running program's settings are told to us through the environment: stop at nonsense."""
-    for name in ("HEARTBEAT_SECONDS", "MAX_MESSAGE_BYTES"):
+    for name in (
+        "HEARTBEAT_SECONDS",
+        "MAX_MESSAGE_BYTES",
+        "FLUSH_MS",
+        "QUEUE_LIMIT",
+        "QUEUE_BYTES",
+    ):
         value = os.environ.get(name) or "1"
         if not re.fullmatch(r"\d+(\.\d+)?", value):
             console.stop(f"{name} must be a number, but it is {value!r}")

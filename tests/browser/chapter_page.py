@@ -17,6 +17,7 @@ from tests.harness.subject import CannotRun, Process
 STARTS = 3  # a port that was free may be taken a moment later; then another is tried
 # The settings a chapter knows, unset: whoever runs the tests may have some in the environment.
 DEFAULTS = {"ALLOWED_ORIGINS": "", "MAX_MESSAGE_BYTES": "", "HEARTBEAT_SECONDS": ""}
+DEFAULTS |= {"FLUSH_MS": "", "QUEUE_LIMIT": "", "QUEUE_BYTES": ""}
 
 
 class Server:
