@@ -14,6 +14,11 @@ DATA = ROOT / "site" / "data"
 WIDTH = 360  # of a plot, in the units of its viewBox: it can be read on a phone
 ROW, BARS = 34, 250  # height of a row; width of the longest bar
 COLOURS = {"floor": "control", "together": "ours", "chapter": "ours", "node": "source"}
+LABELS = {
+    "node": (2, -10),
+    "floor": (3, 18),
+    "chapter": (3, -7),
+}  # thirds of the way; how far below
 LINES = {"node": "source", "floor": "control", "chapter": "ours"}
 
 
@@ -93,12 +98,13 @@ def unread(found: dict[str, Any], language: str) -> str:
     parts.append(f'<text class="soft middle" x="{x}" y="{y}">{say("sent", language)}</text>')
     for name, sizes in memory["ways"].items():
         points = " ".join("{:.1f},{:.1f}".format(*at(n, size)) for n, size in enumerate(sizes))
-        middle = len(sizes) * 2 // 3
-        x, y = at(middle, sizes[middle])  # there the label ends, above its line
+        number, below = LABELS[name]
+        number = min(number * len(sizes) // 3, len(sizes) - 1)
+        x, y = at(number, sizes[number])  # there the label ends, above or below its line
         text = html.escape(words()["memory"][name][language])
         parts.append(
             f'<polyline class="{LINES[name]}" points="{points}"/>'
-            f'<text class="{LINES[name]} end" x="{x - 6:.1f}" y="{y - 7:.1f}">{text}</text>'
+            f'<text class="{LINES[name]} end" x="{x - 4:.1f}" y="{y + below:.1f}">{text}</text>'
         )
     return figure(parts, top + high + 40, say("memory", language), say("flood", language))
 
