@@ -91,6 +91,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def main(options: argparse.Namespace) -> int:
     if not Path("/proc/self/stat").exists():
         console.stop("the CPU time of a server is read from /proc, which this system has not")
+    if options.rounds < 1 or not {"floor", "node"} <= set(options.ways.split(",")):
+        console.stop("a bench needs a round at least, and the ways floor and node to compare with")
     tools.npm_install()
     cores = sorted(os.sched_getaffinity(0))
     pinned = len(cores) >= 2

@@ -446,6 +446,28 @@ async def test_many_small_messages_are_too_much_too(subject: Subject) -> None:
     )
 
 
+@check("RFC 6455 §5.2")
+async def test_messages_of_every_length(subject: Subject) -> None:
+    """Messages around the limits of the three forms of length arrive whole.
+
+    Up to 125 bytes the length stands in the second byte of the frame, up to 65,535 in two bytes
+    more, and beyond that in eight. Whoever makes frames by hand has to make all three.
+    """
+    source, member = await subject.member("room:x"), await subject.member("room:x")
+    common = {"channel": "room:x", "event": "a:b", "self": False}
+    await source.ask("publish", {**common, "payload": ""})
+    around = len((await member.peer.message("an event with an empty payload")).data)
+
+    room = subject.settings.max_message_bytes - 200  # what a request needs around its payload
+    for length in (125, 126, 127, 65_535, 65_536, 65_537):
+        if around < length < room:
+            payload = "x" * (length - around)
+            await source.ask("publish", {**common, "payload": payload})
+            event = await member.peer.message(f"an event of {length} bytes")
+            got = json.loads(event.data)
+            require(got.get("data") == payload, f"an event of {length} bytes is not whole")
+
+
 # Policies
 
 
