@@ -16,7 +16,7 @@ ROW, BARS = 34, 250  # height of a row; width of the longest bar
 COLOURS = {"floor": "control", "together": "ours", "chapter": "ours", "node": "source"}
 LABELS = {
     "node": (2, -10),
-    "floor": (3, 18),
+    "floor": (3, 31),
     "chapter": (3, -7),
 }  # thirds of the way; how far below
 LINES = {"node": "source", "floor": "control", "chapter": "ours"}
