@@ -24,6 +24,7 @@ NEEDS = {
     "wire": ["learner"],
     "send": ["learner"],
     "record": ["learner"],
+    "bench": ["learner", "test"],
     "site": ["learner", "docs"],
     "site-build": ["learner", "docs"],
     "lint": ["learner", "test", "docs"],

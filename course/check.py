@@ -27,7 +27,10 @@ from course.language import language
 from course.manifest import ROOT, Chapter, load
 
 # Settings that a running program's checks are told about.
-NUMBERS = ("HEARTBEAT_SECONDS", "MAX_MESSAGE_BYTES", "HISTORY", "ACK_SECONDS", "OUTBOX_LIMIT")
+NUMBERS = (
+    *("HEARTBEAT_SECONDS", "MAX_MESSAGE_BYTES", "HISTORY", "ACK_SECONDS", "OUTBOX_LIMIT"),
+    *("FLUSH_MS", "QUEUE_LIMIT", "QUEUE_BYTES"),
+)
 REACH_SECONDS = 5.0  # how long a running program may take to accept a connection
 
 

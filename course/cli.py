@@ -24,6 +24,7 @@ COMMANDS = {
     "wire": "course.wire_command",
     "send": "course.send",
     "record": "course.record",
+    "bench": "course.bench",
     "site": "course.site",
     "site-build": "course.site",
     "lint": "course.suite",

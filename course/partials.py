@@ -7,6 +7,7 @@ tables of `site/data/` hold only what no program can say: a sentence in each lan
     NN-slug/run.md  try.md  files.md  diff.md  checks.md  transcript.md
     map.md  settings.md  programs.md  close-codes.md  glossary.md  source-defects.md  broken.md
     storm.md  ladder.md
+    bench-fanout.md  bench-memory.md
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from course import catalogue, diff, frames, storm
+from course import catalogue, diff, frames, plots, storm
 from course.manifest import LANGUAGES, ROOT, Chapter, Course, load
 
 GENERATED = ROOT / "build" / "generated"
@@ -426,4 +427,6 @@ WHOLE: dict[str, Callable[[Course, str], str]] = {
     "broken": broken,
     "ladder": ladder,
     "storm": lambda course, language: storm.picture(vocabulary(language)),
+    "bench-fanout": lambda course, language: plots.fanout(plots.results(), language),
+    "bench-memory": lambda course, language: plots.unread(plots.results(), language),
 }

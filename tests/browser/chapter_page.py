@@ -18,6 +18,7 @@ STARTS = 3  # a port that was free may be taken a moment later; then another is 
 # The settings a chapter knows, unset: whoever runs the tests may have some in the environment.
 DEFAULTS = {"ALLOWED_ORIGINS": "", "MAX_MESSAGE_BYTES": "", "HEARTBEAT_SECONDS": ""}
 DEFAULTS |= {"BACKOFF_BASE_MS": "", "BACKOFF_CAP_MS": "", "STABLE_MS": "", "CONNECT_TIMEOUT": ""}
+DEFAULTS |= {"FLUSH_MS": "", "QUEUE_LIMIT": "", "QUEUE_BYTES": ""}
 
 
 class Server:

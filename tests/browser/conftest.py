@@ -146,7 +146,12 @@ async def chapter_6(servers: Callable[[int], Awaitable[Server]]) -> Server:
     return await servers(6)
 
 
-@pytest.fixture(params=[1, 2, 3, 5], ids=lambda number: f"chapter {number}")
+@pytest.fixture
+async def chapter_7(servers: Callable[[int], Awaitable[Server]]) -> Server:
+    return await servers(7)
+
+
+@pytest.fixture(params=[1, 2, 3, 5, 7], ids=lambda number: f"chapter {number}")
 async def each_chapter(
     request: pytest.FixtureRequest, servers: Callable[[int], Awaitable[Server]]
 ) -> Server:

@@ -24,6 +24,7 @@ TITLES = {
     2: ("HTTP and WebSocket on one port", "一个端口，HTTP 与 WebSocket 并存"),
     3: ("One envelope, and a heartbeat", "统一信封与心跳"),
     5: ("Rooms", "房间"),
+    7: ("Backpressure", "背压"),
 }
 ECHO_FIELD = "Data to echo: JSON if it parses, else text"
 PAYLOAD_FIELD = "Payload: JSON or text"
@@ -58,6 +59,7 @@ CHANGED: dict[int, set[str]] = {
     3: {"connect", "send", "showState"},
     5: {"connect", "receive", "abandon", "ask"},
     6: {"connect", "receive", "abandon", "ask", "request", "resetHeartbeat", "showState"},
+    7: {"log", "receive", "showRooms", "what"},
     8: {"connect", "showState", "receive", "abandon"},
 }
 
@@ -292,7 +294,7 @@ async def test_far_too_much_is_1009_as_well(
     assert (await page.logged("close")).content.startswith("1009 too big")
 
 
-@pytest.mark.parametrize("number", [1, 2, 3, 5, 6])
+@pytest.mark.parametrize("number", [1, 2, 3, 5, 6, 7])
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
 async def test_a_server_that_stops_says_1001(
     number: int, name: str, open_chapter: OpenChapter

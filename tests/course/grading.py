@@ -102,5 +102,8 @@ UNWANTED = (
     "JSON",
     "HTML",
     "HEARTBEAT_SECONDS",
+    "FLUSH_MS",
+    "QUEUE_LIMIT",
+    "QUEUE_BYTES",
     "FORCE_COLOR",
 )

@@ -54,6 +54,9 @@ class Settings:
     history: int = 200  # events of a channel
     ack_seconds: float = 1.0
     outbox_limit: int = 8
+    flush_ms: int = 200
+    queue_limit: int = 300  # messages
+    queue_bytes: int = 262_144
 
     def environment(self) -> dict[str, str]:
         return {
@@ -63,6 +66,9 @@ class Settings:
             "HISTORY": f"{self.history}",
             "ACK_SECONDS": f"{self.ack_seconds:g}",
             "OUTBOX_LIMIT": f"{self.outbox_limit}",
+            "FLUSH_MS": str(self.flush_ms),
+            "QUEUE_LIMIT": str(self.queue_limit),
+            "QUEUE_BYTES": str(self.queue_bytes),
         }
 
     @classmethod
@@ -74,6 +80,9 @@ class Settings:
             history=int(environment.get("HISTORY") or 1_000),
             ack_seconds=float(environment.get("ACK_SECONDS") or 5.0),
             outbox_limit=int(environment.get("OUTBOX_LIMIT") or 100),
+            flush_ms=int(float(environment.get("FLUSH_MS") or 200)),
+            queue_limit=int(float(environment.get("QUEUE_LIMIT") or 256)),
+            queue_bytes=int(float(environment.get("QUEUE_BYTES") or 1_048_576)),
         )
 
 
@@ -183,6 +192,18 @@ class Process:
     @property
     def alive(self) -> bool:
         return self.process is not None and self.process.returncode is None
+
+    def memory(self) -> int:
+        """The resident bytes of the program and all it started. Raises NotAsked without /proc."""
+        if self.process is None or not Path("/proc/self/stat").exists():
+            raise NotAsked("it would have to read the program's memory in /proc")
+        pages = 0
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):  # it has ended meanwhile
+                fields = path.read_text().rpartition(")")[2].split()  # from the third field on
+                if int(fields[3]) == self.process.pid:  # its session
+                    pages += int(fields[21])
+        return pages * os.sysconf("SC_PAGE_SIZE")
 
     async def stop(self) -> None:
         """End the program and all it started, by force if need be."""
