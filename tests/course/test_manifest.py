@@ -22,6 +22,7 @@ CHAPTERS = load().chapters
 TAUGHT = {"aiohttp", "jwt", "websockets"}  # the packages that chapters teach so far
 LONGEST = 130  # lines of a Python file that a learner reads
 SEED_LINES = range(1, 826)
+GRADED = '\nneeds = []\ndialect = "native"\nrole = "client"'  # in the chapter that grades a client
 
 
 def chapter_files() -> list[Path]:
@@ -136,7 +137,7 @@ def test_a_chapter_that_is_planned_is_told_from_one_that_never_was() -> None:
         ('slug = "02-echo"', 'slug = "echo"', "begin with the number"),
         ("minutes = 40\n", "", "lacks the field 'minutes'"),
         ('title = { en = "HTTP', 'title = { fr = "HTTP', "title is needed"),
-        ('client = "python client.py"\n', "", "the field 'client' says which"),
+        ('client = "python client.py"' + GRADED, GRADED, "the field 'client' says which"),
     ],
 )
 def test_a_manifest_that_cannot_be_says_where(find: str, to: str, message: str) -> None:
