@@ -129,6 +129,9 @@ def test_a_chapter_that_is_planned_is_told_from_one_that_never_was() -> None:
         load().chapter(99)
 
 
+GRADED_CLIENT = 'client = "python client.py"\nneeds = []\ndialect = "native"\nrole = "client"'
+
+
 @pytest.mark.parametrize(
     ("find", "to", "message"),
     [
@@ -136,7 +139,7 @@ def test_a_chapter_that_is_planned_is_told_from_one_that_never_was() -> None:
         ('slug = "02-echo"', 'slug = "echo"', "begin with the number"),
         ("minutes = 40\n", "", "lacks the field 'minutes'"),
         ('title = { en = "HTTP', 'title = { fr = "HTTP', "title is needed"),
-        ('client = "python client.py"\n', "", "the field 'client' says which"),
+        (GRADED_CLIENT, GRADED_CLIENT.partition("\n")[2], "the field 'client' says which"),
     ],
 )
 def test_a_manifest_that_cannot_be_says_where(find: str, to: str, message: str) -> None:
