@@ -9,6 +9,7 @@ import contextlib
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest_asyncio
@@ -23,7 +24,7 @@ from tests.harness.verdict import CheckFailure, check, fail, require
 OTHERS = 50  # members who read
 SIZE = 64_000  # characters in a message of the flood
 WINDOW = 3  # messages that a member who reads may be behind: fewer than any queue here takes
-MOST = 150  # messages of the flood: the kernel takes 40 to 70 of them for a socket nobody reads
+KERNEL = 4_194_304  # bytes that Linux takes at most for a socket nobody reads, if it does not say
 AFTER = 5  # messages after the slow ones are gone
 SMALL = 4096  # bytes: the receive buffer of those who do not read, so that they are soon full
 SIGN_OF_LIFE = 0.3  # seconds between the pongs of a peer that must not pass for dead
@@ -35,7 +36,7 @@ FEWEST = 4  # flushes in these two seconds; a debounce has none
 ROUNDS = 4  # values that a busy member misses
 
 DEAF = 10  # members who do not read, in the scene about memory
-FLOOD = 170  # messages of it
+FLOOD = 7_000_000  # bytes for each of them beyond what the kernel takes
 UNREAD = 80_000_000  # bytes of answers that nobody reads
 GROWTH = 64_000_000  # bytes
 QUIET_SECONDS = 1.0  # after which a server that takes no bytes will take none
@@ -134,15 +135,15 @@ class Scene:
         others = [await subject.member("room:flood") for _ in range(OTHERS)]
         source = await subject.member("room:flood")
         listening = [asyncio.create_task(self._listen(i, other)) for i, other in enumerate(others)]
-        last = MOST
+        last = most = enough(subject)
         try:
             while self.sent < last:
                 self.sent += 1
                 payload = {"n": self.sent, "text": "x" * SIZE}
                 await source.publish("room:flood", "flood:message", payload, {"self": False})
                 await self._all_have(self.sent - WINDOW)
-                if last == MOST and self.sent % 5 == 0 and await self._slow_ones_are_gone(subject):
-                    last = min(self.sent + AFTER, MOST)
+                if last == most and self.sent % 5 == 0 and await self._slow_ones_are_gone(subject):
+                    last = min(self.sent + AFTER, most)
             await self._all_have(self.sent)
         except CheckFailure as failure:
             self.flooded.problem = failure
@@ -274,18 +275,35 @@ class Scene:
         self.expected.append("queue last")
 
 
+# How much is enough
+
+
+def kernel() -> int:
+    """The bytes that the sending side's kernel may take for a socket nobody reads."""
+    try:
+        return int(Path("/proc/sys/net/ipv4/tcp_wmem").read_text().split()[2])
+    except (OSError, ValueError, IndexError):
+        return KERNEL
+
+
+def enough(subject: Subject) -> int:
+    """The messages after which a member who reads nothing has more waiting than it may."""
+    return int(1.3 * (kernel() + subject.settings.queue_bytes + 2 * 65_536) / SIZE)
+
+
 # What is said, and what comes back
 
 
 async def fill(subject: Subject, room: str, source: Member, fast: Member) -> int:
     """Send to the room until something waits for the one who does not read; how many it took."""
-    for count in range(1, MOST):
+    most = enough(subject)
+    for count in range(1, most):
         await publish(source, room, "queue", str(count), "x" * SIZE)
         await fast.event("what the room is sent")
         if (await figures(subject)).get("queued", 0) > 0:
             return count
     fail(
-        f"after {MOST} messages of {SIZE:,} bytes nothing waits for a member that reads none",
+        f"after {most} messages of {SIZE:,} bytes nothing waits for a member that reads none",
         expected='"queued" above 0 in /api/stats',
         got=short(await figures(subject)),
     )
@@ -740,7 +758,7 @@ async def swell(subject: Subject, process: Process) -> int:
         deaf = await subject.member("room:deep", receive_buffer=SMALL)
         alive.append(asyncio.create_task(stay_alive(deaf)))
     before = most = process.memory()
-    for count in range(FLOOD):
+    for count in range((kernel() + FLOOD) // SIZE):
         await source.ask("publish", payload | {"self": False}, END_SECONDS)
         if count % 20 == 19:
             most = max(most, process.memory())
