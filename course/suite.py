@@ -14,8 +14,8 @@ import sys
 from course import console, tools
 from course.manifest import ROOT, load
 
-# Three times the cores: most tests wait for a heartbeat or a process, few compute.
-WORKERS = str(3 * (os.cpu_count() or 2))
+# Six times the cores: most tests wait for a heartbeat or a process, few compute.
+WORKERS = str(6 * (os.cpu_count() or 2))
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -85,4 +85,10 @@ def run(name: str, command: list[str], folder: str = str(ROOT)) -> int:
 
 
 def environment() -> dict[str, str]:
-    return {**os.environ, "PATH": tools.path_with_wheels()}
+    """Where the tests run: wheels' programs are found, and what was compiled once is kept.
+
+    Hundreds of Pythons are started here; on a machine that asks for no bytecode each of them would
+    compile the same files again.
+    """
+    kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, "PATH": tools.path_with_wheels()}

@@ -22,7 +22,7 @@ async def ends_with(
     peer = await subject.client()
     async with subject.bystander():
         await breaks(peer)
-        ended = await peer.ended(f"close {code}")
+        ended = await peer.ended(f"close {code}", leaving=True)
         require(
             ended.code == code, f"{what} is answered wrongly", expected=f"close {code}", got=ended
         )

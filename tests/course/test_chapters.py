@@ -53,11 +53,16 @@ async def start(folder: Path, name: str, url: str, **settings: str) -> asyncio.s
     )
 
 
+def without_times(text: str) -> str:
+    """How long something took is recorded, and may take longer on a busy machine."""
+    return re.sub(r"\b\d+\.\d s\b", "… s", text)
+
+
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.slug)
 def test_the_transcript_is_what_running_prints(chapter: Chapter) -> None:
     recorded = (chapter.folder / "transcript.txt").read_text(encoding="utf-8")
 
-    assert record.transcript(chapter) == recorded
+    assert without_times(record.transcript(chapter)) == without_times(recorded)
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.slug)

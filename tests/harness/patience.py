@@ -22,7 +22,7 @@ from tests.harness.subject import FOREIGN_ORIGIN, Subject
 from tests.harness.verdict import CheckFailure, fail, require
 
 SLACK = 2.0  # seconds for a busy machine
-TOKEN, TICKET, HANDSHAKE = 3, 2, 1  # seconds, of the program whose patience is short
+TOKEN, TICKET, HANDSHAKE = 4, 2, 1  # seconds, of the program whose patience is short
 SHORT = {"TOKEN_SECONDS": TOKEN, "TICKET_SECONDS": TICKET, "HANDSHAKE_SECONDS": HANDSHAKE}
 SECRET_TEXT = "payload-that-nobody-may-log"
 
@@ -101,7 +101,7 @@ class Watch:
         token, ticket = await self.fresh(place, ADMIN)
         peer, _ = await place.knock(f"?ticket={ticket}")
         await peer.welcome()
-        await asyncio.sleep(TOKEN / 2)
+        await asyncio.sleep(TOKEN / 8)  # so that the two exp differ, and a busy machine has time
         _, said = await place.post("/api/refresh", token=token)
         newer = str(said.get("accessToken"))
         scene.said.append(await ask(peer, "auth:refresh", {"token": newer}))

@@ -338,8 +338,14 @@ class Peer:
         )
         return welcome
 
-    async def ended(self, expecting: str, within: float = WITHIN) -> Ended:
-        """Wait for the end of the connection; frames that come before it are passed over."""
+    async def ended(
+        self, expecting: str, within: float = WITHIN, *, leaving: bool = False
+    ) -> Ended:
+        """Wait for the end of the connection; frames that come before it are passed over.
+
+        leaving  after the closing handshake we end our side of TCP as well. A library that has
+                 stopped reading after a broken frame sees this at once, and need not wait.
+        """
         code, reason = None, ""
         try:
             async with asyncio.timeout(within):
@@ -349,6 +355,9 @@ class Peer:
                         code, reason = closed.code, closed.reason
                         if self.answers and not self.sent_close:
                             await self.send(CLOSE, frame.payload[:2])
+                        if leaving:
+                            with contextlib.suppress(OSError):  # the server was quicker
+                                self.writer.write_eof()
         except TimeoutError:
             got = "the connection is still open"
             if code is not None:
