@@ -69,7 +69,7 @@ def lint() -> int:
 
 def pytest(arguments: list[str]) -> int:
     """One run of pytest over everything."""
-    command = [sys.executable, "-m", "pytest", "-n", WORKERS, "--dist", "loadgroup", "-q"]
+    command = [sys.executable, "-m", "pytest", "-p", "tests.spread", "-n", WORKERS, "-q"]
     return subprocess.call([*command, *arguments], cwd=ROOT, env=environment())
 
 

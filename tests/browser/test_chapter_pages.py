@@ -19,8 +19,6 @@ from tests.browser.conftest import NewPage, OpenChapter
 from tests.browser.looks import faint, overflow
 from tests.browser.watch import Watch
 
-pytestmark = pytest.mark.xdist_group("chapter pages")
-
 TITLES = {
     1: ("The browser's WebSocket, and its bytes", "浏览器的 WebSocket，以及它的字节"),
     2: ("HTTP and WebSocket on one port", "一个端口，HTTP 与 WebSocket 并存"),

@@ -19,8 +19,6 @@ from tests.browser.conftest import NewPage
 from tests.browser.looks import faint, overflow
 from tests.browser.watch import Watch
 
-pytestmark = pytest.mark.xdist_group("site")
-
 LESSONS = [page for page in PAGES if page.startswith("chapters/")]
 NAMES = {"en": "Frame by Frame", "zh": "逐帧"}
 both_languages = pytest.mark.parametrize("language", ["en", "zh"])

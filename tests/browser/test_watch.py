@@ -10,8 +10,6 @@ from tests.browser.conftest import NewPage
 from tests.browser.looks import faint, overflow
 from tests.browser.watch import Watch, outside
 
-pytestmark = pytest.mark.xdist_group("chapter pages")
-
 ELSEWHERE = "http://elsewhere.invalid/picture.png"
 TROUBLE = {
     "an error in the console": "<script>console.error('oh no')</script>",

@@ -75,10 +75,15 @@ class Ward:
         watched.pings = len(peer.pings)
 
     async def arrive(self, peer: Peer) -> float:
-        """Shake hands and hear the welcome; returns the time."""
+        """Shake hands and hear the welcome; returns the time of our last sign of life.
+
+        That is when the request left, not when the welcome was read: on a busy machine this may be
+        long after, and a server counts from what it received.
+        """
+        sent = asyncio.get_running_loop().time()
         await peer.request(self.subject.path)
         await peer.welcome()
-        return asyncio.get_running_loop().time()
+        return sent
 
     async def gone(self, watched: Watched, peer: Peer, since: float) -> None:
         """Wait for the end of a connection that has to end."""

@@ -309,14 +309,14 @@ class Peer:
         )
         try:
             value = json.loads(message.data, parse_constant=_refuse)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:  # nested deeper than our parser bears
             fail(f"the message is not JSON ({error})", expected=expecting, got=message.data[:200])
         require(isinstance(value, dict), "the message is not a JSON object", expected=expecting)
         return dict(value)
 
-    async def welcome(self) -> dict[str, Any]:
+    async def welcome(self, within: float = WITHIN) -> dict[str, Any]:
         """The first message of every server of this course."""
-        welcome = await self.json('the welcome: {"type":"welcome","ts":…}')
+        welcome = await self.json('the welcome: {"type":"welcome","ts":…}', within)
         require(
             welcome.get("type") == "welcome",
             "the first message is not the welcome",

@@ -24,7 +24,7 @@ from course.tools import free_port
 from course.wire import Wire
 from tests.harness.exchange import Exchange
 from tests.harness.member import Member
-from tests.harness.peer import PING, PONG, Peer, Response
+from tests.harness.peer import PING, PONG, WITHIN, Peer, Response
 from tests.harness.verdict import CheckFailure, NotAsked, fail, require
 
 READY_SECONDS = 20.0  # a slow language on a busy machine
@@ -32,6 +32,7 @@ STOP_SECONDS = 5.0  # from SIGTERM until SIGKILL
 DYING_SECONDS = 0.5  # after a failed check: the exit of a program may lag behind its sockets' end
 SETTLE_SECONDS = 3.0  # for what the statistics should soon say
 ASK_AGAIN_SECONDS = 0.05  # between two looks at them
+IMPATIENCE = 1.0  # seconds to wait for the welcome of a program that did not greet once before
 KEPT_LINES = 40  # of what the program prints
 OURS = ("CMD", "URL", "PORT", "ONLY", "JSON", "HTML")  # variables that are for the grader alone
 ORIGIN = "http://page.example"  # the one web page that may connect
@@ -198,6 +199,7 @@ class Subject:
         self.task = task
         self.exchange = Exchange()  # the record of the check that runs now
         self.running: Process | None = None
+        self.patience = WITHIN  # seconds to wait for the welcome
         self.host, self.port, self.path = "127.0.0.1", 0, "/ws"
         self.settings = Settings()
         if task["kind"] == "url":
@@ -266,7 +268,11 @@ class Subject:
     async def client(self, *, receive_buffer: int | None = None) -> Peer:
         """A new client that has been welcomed."""
         peer = await self.connect(receive_buffer=receive_buffer)
-        await peer.welcome()
+        try:
+            await peer.welcome(self.patience)
+        except CheckFailure:
+            self.patience = IMPATIENCE
+            raise
         return peer
 
     async def member(self, *channels: str, receive_buffer: int | None = None) -> Member:
