@@ -136,10 +136,14 @@ class Ward:
         except TimeoutError:
             pass  # the pipes are full both ways: nothing of us reaches the server any more
         # It must give up while nothing is read: a reset reaches us even so. Only when the time is
-        # over is a last frame sent, to which a connection that is gone answers with a reset.
+        # over is a last frame sent, to which a connection that is gone answers with a reset; and
+        # one more, for who does not read learns of a reset only when it writes again.
         if not await _closing(peer, since + LATEST * self.beat):
-            await peer.send_raw(build(PING, mask=MASK), "a ping, after all this time")
-            if not await _closing(peer, asyncio.get_running_loop().time() + SLACK):
+            for _ in range(2):
+                await peer.send_raw(build(PING, mask=MASK), "a ping, after all this time")
+                if await _closing(peer, asyncio.get_running_loop().time() + SLACK / 2):
+                    break
+            else:
                 fail(
                     f"a peer that has read nothing for {LATEST:g} heartbeats is still served",
                     expected="the end of TCP",

@@ -551,8 +551,11 @@ class Scenes:
     async def stop_reading_and_crash(self, subject: Subject) -> None:
         """The connection ends while the server waits for it to take bytes."""
         stuck = await subject.member("room:crash", receive_buffer=SMALL_BUFFER)
-        asyncio.get_running_loop().call_later(self.beat / 2, stuck.reset)
-        await self.flood(subject, "room:crash")
+        crash = asyncio.get_running_loop().call_later(self.beat / 2, stuck.reset)
+        try:
+            await self.flood(subject, "room:crash")
+        finally:
+            crash.cancel()
 
     async def flood(self, subject: Subject, channel: str) -> None:
         """Publish more than the buffers take; every other member has to get all of it."""

@@ -22,6 +22,7 @@ SERVERS = ROOT / "tests" / "harness" / "servers"
 BASES = {
     "by_hand": ("server.py", "python server.py"),
     "node": ("server.mjs", "node server.mjs"),
+    "node_rooms": ("server.mjs", "node server.mjs"),
 }
 
 

@@ -170,9 +170,10 @@ class Member:
             await asyncio.gather(asking, return_exceptions=True)
 
     async def close(self) -> None:
-        """Leave with a closing handshake."""
+        """Leave with a closing handshake, and with the end of TCP after the server's."""
         await self.peer.send(0x8, (1000).to_bytes(2))
         await self.peer.ended("the closing handshake to be done to its end")
+        await self.peer.close()
 
     def reset(self) -> None:
         self.peer.reset()

@@ -255,7 +255,7 @@ class Peer:
         frame = self.waiting.popleft()
         if frame.opcode == PING:
             self.pings.append(asyncio.get_running_loop().time())
-            if self.answers:
+            if self.answers and not self.sent_close:  # after a close frame comes nothing more
                 await self.send(PONG, frame.payload)
         return frame
 
