@@ -25,6 +25,7 @@ PORT = 8080  # shown in the lesson; the recording itself runs on a free port
 STEP_SECONDS = 20.0  # for one answer, or one program's end
 HEARTBEAT_SECONDS = "1"
 EPOCH, DATE = "1700000000000", "Tue, 14 Nov 2023 22:13:20 GMT"  # the same moment
+SESSION = "0123456789abcdefAAAB"  # as long as the ids of Socket.IO's sessions
 ANSWERED = re.compile(r"^(←|\{\"event\": \"message\"|closed|\{\"event\": \"close\")")
 
 
@@ -141,6 +142,7 @@ def normalise(text: str, port: int) -> str:
         text = text.replace(milliseconds, EPOCH)
         text = _replace_in_dump(text, milliseconds.encode(), EPOCH.encode())
     text = re.sub(r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT", DATE, text)
+    text = re.sub(r'"sid":"[\w-]{20}"', f'"sid":"{SESSION}"', text)  # of Socket.IO
     text = re.sub(r"Python/3\.\d+", "Python/3.11", text)
     return re.sub(r"\b\d+\.\d(?= s\b)", lambda time: f"{round(float(time[0]) * 2) / 2:.1f}", text)
 
