@@ -52,6 +52,7 @@ def main(options: argparse.Namespace) -> int:
         task = {
             **subject,
             "chapter": chapter.number,
+            "dialect": chapter.dialect,
             "lesson": f"chapters/{chapter.slug}/",
             "language": language(),
             "asked": choose_only(options.only, names),

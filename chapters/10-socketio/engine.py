@@ -7,12 +7,11 @@ import asyncio
 import logging
 import math
 import sys
-from typing import Any
 
-import packets
 import socketio
 from aiohttp import web
 
+import packets
 from settings import ALLOWED_ORIGINS, HEARTBEAT_SECONDS, MAX_MESSAGE_BYTES
 
 PATH = "/socket.io/"
@@ -74,5 +73,3 @@ async def check_body(request: web.Request) -> None:
             await request.content.wait_eof()
     except TimeoutError:
         raise web.HTTPRequestTimeout() from None
-
-

@@ -42,6 +42,9 @@ def finite(text: str) -> float:
 class EventPacket(Packet):
     """A packet whose event has a name that a client may use, and no attachments."""
 
+    packet_type: int
+    data: Any
+
     def decode(self, encoded_packet: str) -> int:
         if not isinstance(encoded_packet, str):
             raise ValueError("an attachment of nothing")

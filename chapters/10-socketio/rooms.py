@@ -3,6 +3,7 @@
 Its rooms know neither limits nor permissions, so what a client is in is kept beside them.
 """
 
+import asyncio
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -22,6 +23,9 @@ class Rooms(Guarded):
     def __init__(self) -> None:
         super().__init__("/")
         self.joined: dict[str, set[str]] = {}  # sid → channels, of clients that were let in
+        # emit() starts a task for each member: who leaves before they run would get the event
+        # after the ack that says it has left.
+        self.emitting = asyncio.Lock()
         self.commands: dict[str, Command] = {
             "subscribe": self.subscribe,
             "unsubscribe": self.unsubscribe,
@@ -49,7 +53,7 @@ class Rooms(Guarded):
         """Join, if this client may. Raises Refused."""
         channel, mine = read_channel(data), self.joined[sid]
         if channel.startswith(RESERVED):
-            raise Refused("forbidden", "who is in user: and role: channels is the server's decision")
+            raise Refused("forbidden", "the server decides who is in user: and role:")
         if channel not in mine and len(mine) >= MAX_CHANNELS:
             raise Refused("forbidden", f"at most {MAX_CHANNELS} channels on one connection")
         mine.add(channel)
@@ -58,8 +62,9 @@ class Rooms(Guarded):
 
     async def unsubscribe(self, sid: str, data: Any) -> dict[str, Any]:
         channel = read_channel(data)
-        self.joined[sid].discard(channel)
-        await self.leave_room(sid, channel)
+        async with self.emitting:
+            self.joined[sid].discard(channel)
+            await self.leave_room(sid, channel)
         return {"channel": channel}
 
     async def publish(self, sid: str, data: Any) -> dict[str, Any]:
@@ -71,14 +76,17 @@ class Rooms(Guarded):
 
     async def send_event(self, wanted: Publish, *, skip: str | None = None) -> int:
         """Emit to everybody in the channel; returns to how many."""
-        members = [sid for sid, _ in sio.manager.get_participants("/", wanted.channel)]
-        members = [sid for sid in members if sid != skip]
-        if not members:
-            return 0  # and never emit(to=[]), to='' or to=None: all three mean everybody
-        await make_room(members)
-        event = {"channel": wanted.channel, "data": wanted.payload, "ts": now()}
-        await self.emit(wanted.event, event, to=wanted.channel, skip_sid=skip)
-        return len(members)
+        await make_room(self.members(wanted.channel, skip))
+        async with self.emitting:
+            receivers = len(self.members(wanted.channel, skip))  # while we waited, some have left
+            if receivers == 0:
+                return 0  # and never emit(to=[]), to='' or to=None: all three mean everybody
+            event = {"channel": wanted.channel, "data": wanted.payload, "ts": now()}
+            await self.emit(wanted.event, event, to=wanted.channel, skip_sid=skip)
+        return receivers
+
+    def members(self, channel: str, skip: str | None = None) -> list[str]:
+        return [sid for sid, _ in sio.manager.get_participants("/", channel) if sid != skip]
 
     def stats(self) -> dict[str, Any]:
         sizes = Counter(channel for channels in self.joined.values() for channel in channels)
