@@ -22,6 +22,7 @@ from tests.harness.verdict import LAST, check, fail, require
 
 TRANSPORTS = ("websocket", "polling")
 BURST = 200  # events that a client sends together
+ACK_SECONDS = 3.0  # to wait for an ack
 SLACK = 2.0  # seconds for a busy machine
 # What is not ORIGIN, http://page.example, and looks like it.
 EVIL = (
@@ -71,7 +72,7 @@ def said(channel: str, payload: object) -> dict[str, object]:
 async def acked(peer: SocketPeer, number: int) -> dict[str, Any]:
     """The next packet, which has to be the ack of this id; its one argument."""
     expected = f'43{number}[{{"ok":…}}]'
-    packet = await peer.packet(expected)
+    packet = await peer.packet(expected, ACK_SECONDS)
     ack = ACK.fullmatch(packet)
     if ack is None or int(ack[1]) != number:
         fail("another packet comes where the ack is due", expected=expected, got=packet[:200])

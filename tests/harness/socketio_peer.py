@@ -118,10 +118,13 @@ class SocketPeer(Peer):
             if packet == "2":
                 self.beats.append(asyncio.get_running_loop().time())
                 if self.answers:
-                    await self.send_packets("3")
+                    await self.answer_ping()
             else:
                 self.packets.append(packet)
         self.arrived.set()
+
+    async def answer_ping(self) -> None:
+        await self.send_packets("3")
 
     async def packet(self, expecting: str, within: float = WITHIN) -> str:
         """The next packet that is no ping of the engine."""
@@ -218,6 +221,7 @@ class PollingPeer(SocketPeer):
         self.poller = Peer(exchange, self.name)
         self.poller.most = MOST
         self.posting = asyncio.Lock()
+        self.pongs: set[asyncio.Task[None]] = set()
 
     async def dial(self, host: str, port: int, *, receive_buffer: int | None = None) -> None:
         await super().dial(host, port)
@@ -264,6 +268,24 @@ class PollingPeer(SocketPeer):
                 within=within,
             )
         require(response.status == 200, "a POST of packets is refused", expected=200, got=response)
+
+    async def answer_ping(self) -> None:
+        """Do not wait for it: a POST under way may itself wait for the next poll."""
+
+        async def answer() -> None:
+            with contextlib.suppress(CheckFailure):  # the next poll will say so too
+                await self.send_packets("3")
+
+        pong = asyncio.create_task(answer())
+        self.pongs.add(pong)
+        pong.add_done_callback(self.pongs.discard)
+
+    async def stop_reading(self) -> None:
+        await super().stop_reading()
+        pongs = list(self.pongs)
+        for pong in pongs:
+            pong.cancel()
+        await asyncio.gather(*pongs, return_exceptions=True)
 
     async def send(self, opcode: int, payload: bytes = b"", **options: Any) -> None:
         if opcode == PONG:
