@@ -28,6 +28,8 @@ EPOCH, DATE = "1700000000000", "Tue, 14 Nov 2023 22:13:20 GMT"  # the same momen
 SESSION = "0123456789abcdefAAAB"  # as long as the ids of Socket.IO's sessions
 ANSWERED = re.compile(r"^(←|\{\"event\": \"message\"|closed|\{\"event\": \"close\")")
 
+OPENED = re.compile(r"^\{\"event\": \"open\"")
+
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser("record", help="record a transcript", description=__doc__)
@@ -51,7 +53,9 @@ def transcript(chapter: Chapter) -> str:
         while not (line := _take(server.lines) or "").startswith("listening"):
             if not line:
                 console.stop(f"chapter {chapter.number} did not start")
-        parts = [_play(demo, chapter.folder, port) for demo in chapter.demos]
+        # A native server greets with a message; Socket.IO's welcome is the opening itself.
+        greeted = OPENED if chapter.dialect == "socketio" else ANSWERED
+        parts = [_play(demo, chapter.folder, port, greeted) for demo in chapter.demos]
     finally:
         server.end()
     return normalise("\n".join(parts), port)
@@ -99,7 +103,7 @@ def _start(command: str, folder: Path, environment: dict[str, str]) -> _Program:
     )
 
 
-def _play(demo: Demo, folder: Path, port: int) -> str:
+def _play(demo: Demo, folder: Path, port: int, greeted: re.Pattern[str]) -> str:
     """One demo: the command as typed, what is said to it, and all that it prints."""
     address = f"127.0.0.1:{port}"
     places = {"http": f"http://{address}/", "ws": f"ws://{address}/ws"}
@@ -120,7 +124,7 @@ def _play(demo: Demo, folder: Path, port: int) -> str:
             if printed is None:
                 break
             shown.append(printed)
-            answered = bool(ANSWERED.match(printed))
+            answered = bool((ANSWERED if line else greeted).match(printed))
     program.process.stdin.close()
     while (printed := _take(program.lines)) is not None:
         shown.append(printed)

@@ -14,7 +14,7 @@ WHERE = Path("node_modules", "socket.io-client", "dist", "socket.io.min.js")
 
 def find() -> Path | None:
     """The script, if it is on this machine."""
-    if named := os.environ.get("SOCKETIO_CLIENT"):
+    if named := os.environ.get("SOCKETIO_CLIENT", ""):
         return Path(named) if Path(named).is_file() else None
     folders = Path(__file__).resolve().parents
     return next((folder / WHERE for folder in folders if (folder / WHERE).is_file()), None)
