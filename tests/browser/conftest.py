@@ -141,6 +141,11 @@ async def chapter_5(servers: Callable[[int], Awaitable[Server]]) -> Server:
     return await servers(5)
 
 
+@pytest.fixture
+async def chapter_10(servers: Callable[[int], Awaitable[Server]]) -> Server:
+    return await servers(10)
+
+
 @pytest.fixture(params=[1, 2, 3, 5], ids=lambda number: f"chapter {number}")
 async def each_chapter(
     request: pytest.FixtureRequest, servers: Callable[[int], Awaitable[Server]]

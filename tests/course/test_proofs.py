@@ -50,7 +50,9 @@ def test_the_base_fails_a_check_of_every_new_module(chapter: Chapter, tmp_path: 
 
     for module in chapter.adds:
         assert any(name.startswith(f"{module}::") for name in result.failed), result.output
-    assert {name.partition("::")[0] for name in result.failed} <= set(chapter.adds), result.output
+    if base.dialect == chapter.dialect:  # else not even the members of the rooms get in
+        failed = {name.partition("::")[0] for name in result.failed}
+        assert failed <= set(chapter.adds), result.output
     assert result.code == 1
 
 
