@@ -47,7 +47,8 @@ def bring_client() -> None:
     """Socket.IO's browser client comes by npm, where there is one. The chapter runs without it."""
     if (ROOT / "node_modules" / "socket.io-client").exists():
         return
-    if shutil.which("npm", path=tools.path_with_wheels()):
+    known = (ROOT / "package-lock.json").exists()
+    if known and shutil.which("npm", path=tools.path_with_wheels()):
         try:
             tools.npm_install()
             return
