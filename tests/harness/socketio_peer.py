@@ -292,7 +292,8 @@ class PollingPeer(SocketPeer):
             await self.send_packets("3")
         elif opcode == CLOSE:
             await self.stop_reading()
-            await self.send_packets("41", "1")
+            with contextlib.suppress(CheckFailure):  # it may have been ended already
+                await self.send_packets("41", "1")
 
     async def ended(self, expecting: str, within: float = WITHIN) -> Ended:
         return Ended(None, "", "end")  # who polls ends it by saying so
