@@ -18,7 +18,12 @@ from tests.harness import broken
 from tests.harness.broken import Broken
 
 CHAPTERS = load().chapters
-OTHERS = {"by_hand": (1, sys.executable), "node": (2, "node"), "node_rooms": (5, "node")}
+OTHERS = {
+    "by_hand": (1, sys.executable),
+    "node": (2, "node"),
+    "node_rooms": (5, "node"),
+    "node_socketio": (10, "node"),
+}
 
 
 # What fails most waits longest: begin with it, so that no core stands idle at the end.

@@ -23,6 +23,7 @@ BASES = {
     "by_hand": ("server.py", "python server.py"),
     "node": ("server.mjs", "node server.mjs"),
     "node_rooms": ("server.mjs", "node server.mjs"),
+    "node_socketio": ("server.mjs", "node server.mjs"),
 }
 
 

@@ -296,7 +296,12 @@ class Subject:
         return member
 
     async def socket(
-        self, transport: str = "", *, receive_buffer: int | None = None, entered: bool = True
+        self,
+        transport: str = "",
+        *,
+        receive_buffer: int | None = None,
+        background: bool = True,
+        entered: bool = True,
     ) -> SocketPeer:
         """A new Socket.IO client; one with a `receive_buffer` reads only what it is asked for.
 
@@ -307,7 +312,7 @@ class Subject:
         turns = "websocket" if receive_buffer or name[-1] in "13579" else "polling"
         chosen = transport or os.environ.get("TRANSPORT") or turns
         kind = PollingPeer if chosen == "polling" else WebSocketPeer
-        peer = kind(self.exchange, name, background=receive_buffer is None)
+        peer = kind(self.exchange, name, background=background and receive_buffer is None)
         await peer.dial(self.host, self.port, receive_buffer=receive_buffer)
         if entered:
             await peer.welcome()
