@@ -217,16 +217,23 @@ def balance(course: Course, language: str) -> str:
             break
     else:
         return ""
-    changed = "".join(
-        text for name, text in diff.changes(chapter, base.folder).items() if name.endswith(".py")
-    ).splitlines()
-    gone, new = (
-        sum(line[:1] == sign and line[:3] != sign * 3 for line in changed) for sign in "-+"
-    )
+    changed = {
+        name: text.splitlines()
+        for name, text in diff.changes(chapter, base.folder).items()
+        if name.endswith(".py")
+    }
+
+    def count(sign: str, without: tuple[str, ...] = ()) -> str:
+        lines = (line for name in changed if name not in without for line in changed[name])
+        return str(sum(line[:1] == sign and line[:3] != sign * 3 for line in lines))
+
+    clients = ("client.py", "raw.py")
     before, after = conversation(base), conversation(chapter)
     rows = [
-        (words["lines_gone"][language], str(gone), ""),
-        (words["lines_new"][language], "", str(new)),
+        (words["lines_gone"][language], count("-"), ""),
+        (words["server_gone"][language], count("-", clients), ""),
+        (words["lines_new"][language], "", count("+")),
+        (words["server_new"][language], "", count("+", clients)),
     ]
     for key, index in (("sent", 0), ("received", 1)):
         rows.append((words[key][language], *(str(sum(said[index])) for said in (before, after))))
