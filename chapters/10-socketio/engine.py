@@ -7,6 +7,7 @@ import asyncio
 import logging
 import math
 import sys
+import weakref
 
 import socketio
 from aiohttp import web
@@ -49,6 +50,26 @@ sio = socketio.AsyncServer(
     logger=line_logger("socketio"),
     engineio_logger=line_logger("engineio"),
 )
+
+
+# Every WebSocket that is open, with the request it was: the library keeps them to itself.
+WEBSOCKETS: weakref.WeakKeyDictionary[web.WebSocketResponse, web.Request] = (
+    weakref.WeakKeyDictionary()
+)
+
+
+async def note_websocket(request: web.Request, response: web.StreamResponse) -> None:
+    """aiohttp tells of each WebSocket before its 101."""
+    if isinstance(response, web.WebSocketResponse):
+        WEBSOCKETS[response] = request
+
+
+def websocket_request(sid: str) -> web.Request | None:
+    """The request that became this client's WebSocket; its first one, if it began with that."""
+    session = sio.manager.eio_sid_from_sid(sid, "/")
+    upgrades = (request for request in WEBSOCKETS.values() if request.query.get("sid") == session)
+    first: web.Request | None = (sio.get_environ(sid) or {}).get("aiohttp.request")
+    return next(upgrades, first)
 
 
 async def handle(request: web.Request) -> web.StreamResponse:

@@ -7,19 +7,14 @@ the WebSockets get the close code 1001, and who polls finds nobody for a while.
 import asyncio
 import signal
 import sys
-import weakref
 from collections.abc import Awaitable, Callable
 
 from aiohttp import WSCloseCode, web
 
-from engine import LIMIT, sio
+from engine import LIMIT, WEBSOCKETS, note_websocket, sio
 from settings import ALLOWED_ORIGINS, HOST, PORT
-from slow import upgraded
 
 CLOSE_SECONDS = 1.0  # how long to wait for the other side of a closing handshake
-WEBSOCKETS: weakref.WeakKeyDictionary[web.WebSocketResponse, web.Request] = (
-    weakref.WeakKeyDictionary()
-)
 
 
 def check_origin(request: web.Request) -> None:
@@ -42,14 +37,6 @@ async def errors_as_json(
         return web.json_response(body, status=error.status, headers=headers)
 
 
-async def note_websocket(request: web.Request, response: web.StreamResponse) -> None:
-    """The library opens the WebSockets itself; aiohttp tells us of each before its 101."""
-    if isinstance(response, web.WebSocketResponse):
-        WEBSOCKETS[response] = request
-        if session := request.query.get("sid"):  # it was polling before
-            upgraded[session] = request
-
-
 async def say_goodbye_to_all() -> None:
     """Close with 1001, going away; cut off who does not answer."""
     try:
@@ -58,7 +45,7 @@ async def say_goodbye_to_all() -> None:
             goodbyes = [socket.close(code=code, message=reason) for socket in WEBSOCKETS]
             await asyncio.gather(*goodbyes, return_exceptions=True)
     except TimeoutError:
-        for request in WEBSOCKETS.values():
+        for request in list(WEBSOCKETS.values()):
             if request.transport is not None:
                 request.transport.abort()
 

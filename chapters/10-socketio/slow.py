@@ -7,14 +7,11 @@ MAX_WAITING packets in the queue, as many in the writer's hands, and the kernel'
 import asyncio
 from collections.abc import Iterable
 
-from aiohttp import web
-
-from engine import BEAT, sio
+from engine import BEAT, sio, websocket_request
 
 MAX_WAITING = 256  # packets in the queue of one client
 PATIENCE = BEAT / 2  # seconds: meanwhile we do not read the publisher, nor its pongs
 LOOK_SECONDS = 0.02  # the queue has no event for "shorter now"
-upgraded: dict[str, web.Request] = {}  # engine's sid → the request that became a WebSocket
 
 
 async def make_room(clients: Iterable[str]) -> None:
@@ -39,7 +36,6 @@ def waiting(sid: str) -> int:
 
 def let_go(sid: str) -> None:
     """End TCP under a WebSocket that takes nothing: a polite close would wait for ever."""
-    request = upgraded.get(sio.manager.eio_sid_from_sid(sid, "/"))
-    transport = (request or sio.get_environ(sid)["aiohttp.request"]).transport
-    if transport is not None:
-        transport.abort()
+    request = websocket_request(sid)
+    if request is not None and request.transport is not None:
+        request.transport.abort()
