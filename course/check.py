@@ -62,6 +62,7 @@ def main(options: argparse.Namespace) -> int:
             "chapter": chapter.number,
             "secrets": chapter.secrets,
             "entry": chapter.entry,
+            "dialect": chapter.dialect,
             "lesson": f"chapters/{chapter.slug}/",
             "language": language(),
             "asked": choose_only(options.only, names, every),

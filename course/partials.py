@@ -5,7 +5,7 @@ here is typed twice: programs, checks and close codes are read where they are de
 tables of `site/data/` hold only what no program can say: a sentence in each language.
 
     NN-slug/run.md  try.md  files.md  diff.md  checks.md  transcript.md
-    map.md  settings.md  programs.md  close-codes.md  glossary.md  source-defects.md  broken.md
+    map.md  balance.md  settings.md  programs.md  close-codes.md  glossary.md  source-defects.md  broken.md
     storm.md  ladder.md
     bench-fanout.md  bench-memory.md
 """
@@ -32,6 +32,7 @@ GENERATED = ROOT / "build" / "generated"
 DATA = ROOT / "site" / "data"
 ADDRESS = {"http": "http://127.0.0.1:8080/", "ws": "ws://127.0.0.1:8080/ws"}
 FOLD_ABOVE = 120  # lines of one file's diff: a longer one is folded, and so is a whole new file
+COMPACT: dict[str, Any] = {"separators": (",", ":")}
 RFC = "https://www.rfc-editor.org/rfc/rfc"
 
 
@@ -206,6 +207,66 @@ def road(course: Course, language: str) -> str:
         title = f"**{plan.title[language]}** <small>{words['planned']}</small>"
         lines.append(f"{plan.number}.  {title}\n    {{ .planned }}")
     return '<div class="road" markdown>\n\n' + "\n".join(lines) + "\n\n</div>"
+
+
+def balance(course: Course, language: str) -> str:
+    """What Socket.IO saves and costs: lines of Python, and bytes of the same conversation."""
+    words = data("balance")
+    for chapter in course.chapters:
+        base = course.base(chapter)
+        if chapter.dialect == "socketio" and base and base.dialect == "native":
+            break
+    else:
+        return ""
+    changed = {
+        name: text.splitlines()
+        for name, text in diff.changes(chapter, base.folder).items()
+        if name.endswith(".py")
+    }
+
+    def count(sign: str, without: tuple[str, ...] = ()) -> str:
+        lines = (line for name in changed if name not in without for line in changed[name])
+        return str(sum(line[:1] == sign and line[:3] != sign * 3 for line in lines))
+
+    clients = ("client.py", "raw.py")
+    before, after = conversation(base), conversation(chapter)
+    rows = [
+        (words["lines_gone"][language], count("-"), ""),
+        (words["server_gone"][language], count("-", clients), ""),
+        (words["lines_new"][language], "", count("+")),
+        (words["server_new"][language], "", count("+", clients)),
+    ]
+    for key, index in (("sent", 0), ("received", 1)):
+        rows.append((words[key][language], *(str(sum(said[index])) for said in (before, after))))
+    heading = (words["what"][language], base.title[language], chapter.title[language])
+    features = [(entry[language], words["who"][entry["who"]][language]) for entry in words["row"]]
+    second = (words["feature"][language], words["whose"][language])
+    return table(heading, rows, "<::") + "\n\n" + table(second, features, "<<")
+
+
+def conversation(chapter: Chapter) -> tuple[list[int], list[int]]:
+    """The bytes of each message sent and received in the transcript's talk with client.py.
+
+    Both chapters are told the same five things; what is said before them does not count. An ack is
+    told from an event by being an object.
+    """
+    demo = next(demo for demo in chapter.demos if demo.command == "python client.py" and demo.say)
+    printed = (chapter.folder / "transcript.txt").read_text(encoding="utf-8").splitlines()
+    events = [json.loads(line) for line in printed if line.startswith('{"event": "message"')]
+    received = [event["data"] for event in events]
+    if chapter.dialect == "native":
+        received = [message for message in received if message["type"] != "welcome"]
+        texts = [json.dumps(message, ensure_ascii=False, **COMPACT) for message in received]
+        return [len(line.encode()) for line in demo.say], [len(text.encode()) for text in texts]
+    sent = [f"42{number}{line}" for number, line in enumerate(demo.say)]
+    acks = iter(range(len(demo.say)))
+    texts = [
+        f"42{json.dumps(message, **COMPACT)}"
+        if isinstance(message, list)
+        else f"43{next(acks)}[{json.dumps(message, **COMPACT)}]"
+        for message in received
+    ]
+    return [len(text.encode()) for text in sent], [len(text.encode()) for text in texts]
 
 
 def settings(course: Course, language: str) -> str:
@@ -419,6 +480,7 @@ PER_CHAPTER: dict[str, Callable[[Course, Chapter, str], str]] = {
 }
 WHOLE: dict[str, Callable[[Course, str], str]] = {
     "map": road,
+    "balance": balance,
     "settings": settings,
     "programs": programs,
     "close-codes": close_codes,

@@ -26,11 +26,14 @@ STEP_SECONDS = 20.0  # for one answer, or one program's end
 HEARTBEAT_SECONDS = "1"
 RANDOM = "5eed5eed5eed5eed"  # for what a program has drawn
 EPOCH, DATE = "1700000000000", "Tue, 14 Nov 2023 22:13:20 GMT"  # the same moment
+SESSION = "0123456789abcdefAAAB"  # as long as the ids of Socket.IO's sessions
 ANSWERED = re.compile(r"^(←|\{\"event\": \"message\"|closed|\{\"event\": \"close\")")
 # A line of `say` that begins like this is no line to type but a command to run beside the program.
 BESIDE = "! "
 RECOVERED = re.compile(r"^\{\"event\": \"(message|stopped)\"")  # after such a command
 DELAY = "437"  # milliseconds; in truth they are random
+
+OPENED = re.compile(r"^\{\"event\": \"open\"")
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -56,7 +59,9 @@ def transcript(chapter: Chapter) -> str:
         while not (line := _take(server.lines) or "").startswith("listening"):
             if not line:
                 console.stop(f"chapter {chapter.number} did not start")
-        parts = [_play(demo, chapter.folder, port) for demo in chapter.demos]
+        # A native server greets with a message; Socket.IO's welcome is the opening itself.
+        greeted = OPENED if chapter.dialect == "socketio" else ANSWERED
+        parts = [_play(demo, chapter.folder, port, greeted) for demo in chapter.demos]
     finally:
         server.end()
     return normalise("\n".join(parts), port)
@@ -104,7 +109,7 @@ def _start(command: str, folder: Path, environment: dict[str, str]) -> _Program:
     )
 
 
-def _play(demo: Demo, folder: Path, port: int) -> str:
+def _play(demo: Demo, folder: Path, port: int, greeted: re.Pattern[str]) -> str:
     """One demo: the command as typed, what is said to it, and all that it prints."""
     address = f"127.0.0.1:{port}"
     places = {"http": f"http://{address}/", "ws": f"ws://{address}/ws"}
@@ -116,7 +121,7 @@ def _play(demo: Demo, folder: Path, port: int) -> str:
     shown = [f"$ {typed}"]
     answered = False
     for line in ("", *demo.say):
-        wanted = ANSWERED
+        wanted = ANSWERED if line else greeted
         if line.startswith(BESIDE):
             shown += _beside(line.removeprefix(BESIDE).format(**places))
             answered, wanted = False, RECOVERED
@@ -161,6 +166,7 @@ def normalise(text: str, port: int) -> str:
     text = re.sub(r'("(?:epoch|deliveryId)": ?")[0-9a-f]{16}"', rf'\g<1>{RANDOM}"', text)
     text = re.sub(r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT", DATE, text)
     text = re.sub(r'("delayMs": )\d+', rf"\g<1>{DELAY}", text)
+    text = re.sub(r'"sid":"[\w-]{20}"', f'"sid":"{SESSION}"', text)  # of Socket.IO
     text = re.sub(r"Python/3\.\d+", "Python/3.11", text)
     return re.sub(r"\b\d+\.\d(?= s\b)", lambda time: f"{round(float(time[0]) * 2) / 2:.1f}", text)
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
 
-from course import console
+from course import console, tools
 from course.cli import chapter_number
 from course.language import language
-from course.manifest import Chapter, load
+from course.manifest import ROOT, Chapter, load
 from course.tools import local_secrets
 
 WORDS = {
@@ -36,6 +37,8 @@ def main(options: argparse.Namespace) -> int:
     """Run the chapter in the foreground until it ends or Ctrl-C; return its exit code."""
     chapter = load().chapter(options.chapter)
     port = os.environ.get("PORT") or "8080"
+    if chapter.dialect == "socketio":
+        bring_client()
     print(introduction(chapter, port), flush=True)
     command = shlex.split(chapter.run)
     if command[0] == "python":
@@ -48,6 +51,20 @@ def main(options: argparse.Namespace) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: process.terminate())
     return process.wait()
+
+
+def bring_client() -> None:
+    """Socket.IO's browser client comes by npm, where there is one. The chapter runs without it."""
+    if (ROOT / "node_modules" / "socket.io-client").exists():
+        return
+    known = (ROOT / "package-lock.json").exists()
+    if known and shutil.which("npm", path=tools.path_with_wheels()):
+        try:
+            tools.npm_install()
+            return
+        except SystemExit:
+            pass  # it has said why
+    print("no socket.io-client here: `make setup` brings it for the page", file=sys.stderr)
 
 
 def introduction(chapter: Chapter, port: str) -> str:

@@ -50,8 +50,7 @@ async def another(subject: Subject, process: Process) -> Peer:
     """One more client of that run."""
     peer = Peer(subject.exchange)
     await peer.dial("127.0.0.1", process.port)
-    await peer.request(subject.path)
-    await peer.welcome()
+    await subject.greeted(peer)
     return peer
 
 
@@ -90,8 +89,7 @@ async def test_rest_while_many_sockets_are_open(subject: Subject) -> None:
     twenty threads serves twenty clients, and nobody else.
     """
     peers = [await subject.dial() for _ in range(MANY)]
-    await asyncio.gather(*(peer.request(subject.path) for peer in peers))
-    await asyncio.gather(*(peer.welcome() for peer in peers))
+    await asyncio.gather(*(subject.greeted(peer) for peer in peers))
 
     await api_ping(subject)
 

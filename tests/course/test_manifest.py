@@ -19,7 +19,7 @@ from course.manifest import (
 )
 
 CHAPTERS = load().chapters
-TAUGHT = {"aiohttp", "jwt", "websockets"}  # the packages that chapters teach so far
+TAUGHT = {"aiohttp", "engineio", "jwt", "socketio", "websockets"}  # packages that chapters teach
 LONGEST = 130  # lines of a Python file that a learner reads
 SEED_LINES = range(1, 826)
 GRADED = '\nneeds = []\ndialect = "native"\nrole = "client"'  # in the chapter that grades a client

@@ -96,6 +96,7 @@ class Peer:
         self.sent_close = False
         self.pings: list[float] = []  # when control pings came, in the loop's time
         self.how_ended: str | None = None
+        self.most = LAST_BYTES  # of one HTTP answer
 
     async def dial(self, host: str, port: int, *, receive_buffer: int | None = None) -> None:
         """Open TCP. A small `receive_buffer`, in bytes, is soon full if nobody reads."""
@@ -121,6 +122,7 @@ class Peer:
         upgrade: bool = True,
         body: bytes = b"",
         pieces: int = 1,
+        within: float = WITHIN,
     ) -> Response:
         """Send one HTTP request, by default a correct upgrade, and read its answer.
 
@@ -146,11 +148,11 @@ class Peer:
         for start in range(0, len(raw), size):
             await self._write(raw[start : start + size])
             await asyncio.sleep(PAUSE if pieces > 1 else 0)  # so that they travel one by one
-        return await self._response(path)
+        return await self._response(path, within)
 
-    async def _response(self, path: str) -> Response:
+    async def _response(self, path: str, within: float) -> Response:
         try:
-            async with asyncio.timeout(WITHIN):
+            async with asyncio.timeout(within):
                 head = await self.reader.readuntil(b"\r\n\r\n")
                 status_line, *lines = head.decode("latin-1").split("\r\n")
                 version, _, rest = status_line.partition(" ")
@@ -166,7 +168,7 @@ class Peer:
                 if int(number) != 101:
                     body = await self._body(fields)
         except TimeoutError:
-            fail(f"no answer to the request for {path} came in {WITHIN:.0f} s")
+            fail(f"no answer to the request for {path} came in {within:.0f} s")
         except (asyncio.IncompleteReadError, ConnectionError):
             fail(f"the server hung up without an answer to the request for {path}")
         except asyncio.LimitOverrunError:
@@ -177,7 +179,7 @@ class Peer:
     async def _body(self, fields: dict[str, str]) -> bytes:
         length = fields.get("content-length", "")
         if length.isdigit():
-            return await self.reader.readexactly(min(int(length), LAST_BYTES))
+            return await self.reader.readexactly(min(int(length), self.most))
         if fields.get("transfer-encoding", "").lower() == "chunked":
             return await self._chunks()
         return await self.reader.read(LAST_BYTES)

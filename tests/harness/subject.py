@@ -26,6 +26,13 @@ from tests.harness.door import DEFAULT_USERS, Door
 from tests.harness.exchange import Exchange
 from tests.harness.member import Member
 from tests.harness.peer import PING, PONG, WITHIN, Peer, Response
+from tests.harness.socketio_peer import (
+    WEBSOCKET,
+    PollingPeer,
+    SocketMember,
+    SocketPeer,
+    WebSocketPeer,
+)
 from tests.harness.verdict import CheckFailure, NotAsked, fail, require
 
 READY_SECONDS = 20.0  # a slow language on a busy machine
@@ -232,6 +239,7 @@ class Subject:
         self.exchange = Exchange()  # the record of the check that runs now
         self.running: Process | None = None
         self.patience = WITHIN  # seconds to wait for the welcome
+        self.dialect = task.get("dialect", "native")
         self.host, self.port, self.path = "127.0.0.1", 0, "/ws"
         self.settings = Settings()
         if task["kind"] == "url":
@@ -246,6 +254,8 @@ class Subject:
         Peer.door = self.door if task.get("entry") == "ticket" else None
         if Peer.door:
             self.environment |= Door.environment
+        if self.dialect == "socketio":
+            self.path = WEBSOCKET
 
     @property
     def is_process(self) -> bool:
@@ -307,6 +317,8 @@ class Subject:
 
     async def client(self, *, receive_buffer: int | None = None) -> Peer:
         """A new client that has been welcomed."""
+        if self.dialect == "socketio":
+            return await self.socket(receive_buffer=receive_buffer)
         peer = await self.connect(receive_buffer=receive_buffer)
         try:
             await peer.welcome(self.patience)
@@ -317,10 +329,44 @@ class Subject:
 
     async def member(self, *channels: str, receive_buffer: int | None = None) -> Member:
         """A new client of the rooms, welcomed and in these channels."""
-        member = Member(await self.client(receive_buffer=receive_buffer))
+        peer = await self.client(receive_buffer=receive_buffer)
+        member = SocketMember(peer) if isinstance(peer, SocketPeer) else Member(peer)
         for channel in channels:
             await member.subscribe(channel)
         return member
+
+    async def socket(
+        self,
+        transport: str = "",
+        *,
+        receive_buffer: int | None = None,
+        background: bool = True,
+        entered: bool = True,
+    ) -> SocketPeer:
+        """A new Socket.IO client; one with a `receive_buffer` reads only what it is asked for.
+
+        TRANSPORT in the environment, websocket or polling, decides; else they take turns, so that
+        every check has some of each.
+        """
+        name = self.exchange.next_name()
+        turns = "websocket" if receive_buffer or name[-1] in "13579" else "polling"
+        chosen = transport or os.environ.get("TRANSPORT") or turns
+        kind = PollingPeer if chosen == "polling" else WebSocketPeer
+        peer = kind(self.exchange, name, background=background and receive_buffer is None)
+        await peer.dial(self.host, self.port, receive_buffer=receive_buffer)
+        if entered:
+            await peer.welcome()
+        return peer
+
+    async def greeted(self, peer: Peer) -> None:
+        """The handshake, and the server's first words, on a TCP connection that is there."""
+        await peer.request(self.path)
+        if self.dialect == "native":
+            await peer.welcome()
+            return
+        await peer.message("0{…}, the open packet")
+        await peer.send_text("40")
+        await peer.message("40{…}, the welcome of Socket.IO")
 
     async def http(self, method: str, path: str, body: bytes | None = None) -> Response:
         """One HTTP request with its own connection; a `body` is said to be JSON."""
@@ -350,10 +396,17 @@ class Subject:
         require(right, "a number in /api/stats is none", expected=expected, got=response.body[:200])
         return stats
 
+    @property
+    def settles(self) -> float:
+        """Seconds until the statistics know. Who polls is missed by the heartbeat alone."""
+        beats = 0.0 if self.dialect == "native" else 3 * self.settings.heartbeat + 2
+        return max(SETTLE_SECONDS, beats)
+
     async def until(
-        self, what: str, true: Callable[[Stats], bool], within: float = SETTLE_SECONDS
+        self, what: str, true: Callable[[Stats], bool], within: float | None = None
     ) -> Stats:
         """Ask for the statistics until they are as they should be; `what` says how."""
+        within = self.settles if within is None else within
         until = asyncio.get_running_loop().time() + within
         while not true(stats := await self.stats()):
             if asyncio.get_running_loop().time() >= until:
@@ -367,9 +420,7 @@ class Subject:
             await asyncio.sleep(ASK_AGAIN_SECONDS)
         return stats
 
-    async def until_members(
-        self, channel: str, number: int, within: float = SETTLE_SECONDS
-    ) -> Stats:
+    async def until_members(self, channel: str, number: int, within: float | None = None) -> Stats:
         """Wait until the channel has so many members."""
         what = f"{number} in {channel}"
         return await self.until(what, lambda stats: stats.members(channel) == number, within)
