@@ -1,0 +1,176 @@
+"""Chapter 9's two buses in a storm: what is lost, what comes twice, what comes out of order.
+
+Two clients publish at both instances and listen, while Valkey is paused and killed, one instance
+loses it, and one instance is killed. Each client asks again until its request is granted, and goes
+to the other instance when its own is gone.
+"""
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from course.manifest import load
+from tests.harness.exchange import Exchange
+from tests.harness.instances import BACK_SECONDS, Instances
+from tests.harness.oracle import judge
+from tests.harness.subject import Subject
+
+CHANNEL = "room:storm"
+EACH = 500  # events that each client publishes
+WITHIN = 60.0  # seconds for all of it
+ANSWER_SECONDS = 10.0
+
+
+@asynccontextmanager
+async def two_instances(bus: str) -> AsyncIterator[Instances]:
+    command = [sys.executable, "server.py"]
+    folder = load().chapter(9).folder
+    subject = Subject({"kind": "process", "command": command, "cwd": str(folder)})
+    async with Instances(subject, bus).running() as instances:
+        yield instances
+
+
+class Client:
+    """Publishes its numbers and keeps what it hears; comes back with its position."""
+
+    def __init__(self, name: str, urls: list[str]) -> None:
+        self.name = name
+        self.urls = urls  # the first while it lives, then the next
+        self.granted: dict[str, int] = {}  # payload → its number in the channel
+        self.refused = 0  # times that a publish was answered with an error
+        self.heard: list[tuple[int, str]] = []
+        self.position: dict[str, Any] | None = None
+        self.recovered: list[bool] = []
+        self.replies: dict[str, asyncio.Future[dict[str, Any]]] = {}
+
+    async def live(self) -> None:
+        """Until all is published; then listen for ever."""
+        while True:
+            try:
+                async with connect(f"{self.urls[0]}?client={self.name}", proxy=None) as connection:
+                    await connection.recv()
+                    async with asyncio.TaskGroup() as tasks:
+                        tasks.create_task(self.listen(connection))
+                        tasks.create_task(self.publish(connection))
+            except* (ConnectionClosed, OSError):
+                self.urls.append(self.urls.pop(0))
+
+    async def listen(self, connection: ClientConnection) -> None:
+        async for text in connection:
+            message = json.loads(text)
+            if "requestId" in message:
+                self.take_missed(message)
+                reply = self.replies.get(message["requestId"])
+                if reply is not None and not reply.done():
+                    reply.set_result(message)
+            else:
+                self.hear(message)
+        raise ConnectionError  # so that publishing ends as well
+
+    def take_missed(self, reply: dict[str, Any]) -> None:
+        if reply["type"] == "subscribed":  # here, before any event that comes behind it
+            data = reply["data"]
+            if "recovered" in data:
+                self.recovered.append(data["recovered"])
+            for missed in data.get("missed", ()):
+                self.hear(missed)
+            self.position = {"epoch": data["epoch"], "seq": data["seq"]}
+
+    def hear(self, event: dict[str, Any]) -> None:
+        self.heard.append((event["seq"], event["data"]))
+        self.position = {"epoch": event["epoch"], "seq": event["seq"]}
+
+    async def ask(
+        self, connection: ClientConnection, request_id: str, type: str, data: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Ask until it is granted: the same request id each time."""
+        while True:
+            reply = self.replies[request_id] = asyncio.get_running_loop().create_future()
+            await connection.send(json.dumps({"type": type, "requestId": request_id, "data": data}))
+            async with asyncio.timeout(ANSWER_SECONDS):
+                answer = await reply
+            if answer["type"] != "error":
+                return dict(answer["data"])
+            assert answer["data"]["code"] == "bus_unavailable", answer
+            self.refused += 1
+            await asyncio.sleep(0.05)
+
+    async def publish(self, connection: ClientConnection) -> None:
+        since = {"since": self.position} if self.position else {}
+        await self.ask(connection, "subscribe", "subscribe", {"channel": CHANNEL, **since})
+        for number in range(len(self.granted), EACH):
+            payload = f"{self.name}-{number}"
+            data = {"channel": CHANNEL, "event": "storm:said", "payload": payload}
+            said = await self.ask(connection, payload, "publish", data)
+            self.granted[payload] = said["seq"]
+
+
+async def until(true: Callable[[], bool]) -> None:
+    while not true():  # noqa: ASYNC110 - counted by others as they go
+        await asyncio.sleep(0.02)
+
+
+async def test_streams_lose_nothing_in_a_storm() -> None:
+    async with two_instances("streams") as instances, asyncio.timeout(WITHIN):
+        a, b = (f"ws://127.0.0.1:{each.subject.port}/ws" for each in (instances.a, instances.b))
+        ann, ben = Client("ann", [a]), Client("ben", [b, a])
+        living = [asyncio.create_task(client.live()) for client in (ann, ben)]
+
+        def granted(number: int) -> Callable[[], bool]:
+            return lambda: len(ann.granted) + len(ben.granted) >= number
+
+        await until(granted(200))
+        instances.valkey.pause()
+        await until(lambda: ann.refused > 0 and ben.refused > 0)
+        instances.valkey.resume()
+        await until(granted(400))
+        await instances.valkey.kill()
+        await instances.valkey.start()
+        await until(granted(600))
+        instances.cut_off_b()
+        await until(granted(700))  # ann's: A still has Valkey
+        instances.mend_b()
+        await instances.b.healthy()
+        await until(lambda: len(ben.granted) >= EACH * 3 // 4)
+        process = instances.b.process.process
+        assert process is not None
+        process.kill()
+        await until(granted(2 * EACH))
+        await until(lambda: len(ann.heard) >= 2 * EACH and len(ben.heard) >= 2 * EACH)
+        for task in living:
+            task.cancel()
+        await asyncio.gather(*living, return_exceptions=True)
+
+    numbers = ann.granted | ben.granted
+    sent = sorted(numbers, key=lambda payload: numbers[payload])
+    assert sorted(numbers.values()) == list(range(1, 2 * EACH + 1))
+    for client in (ann, ben):
+        judgement = judge(sent, [payload for _, payload in client.heard])
+        assert judgement.clean, f"{client.name}: {judgement}"
+    assert ben.recovered == [True]
+    assert ann.refused > 0  # it was told, each time
+
+
+async def test_pubsub_loses_what_passes_meanwhile_and_the_numbers_show_it() -> None:
+    async with two_instances("pubsub") as instances:
+        exchange = Exchange()
+        a, b = instances.see(exchange)
+        alice, bob = await a.member(CHANNEL), await b.member(CHANNEL)
+        await alice.publish(CHANNEL, payload=1)
+        assert (await bob.event("the first"))["seq"] == 1
+
+        instances.cut_off_b()
+        await b.healthy(503)
+        await alice.publish(CHANNEL, payload=2)
+        instances.mend_b()
+        await b.healthy()
+        await alice.publish(CHANNEL, payload=3)
+
+        assert (await bob.event("the next", BACK_SECONDS))["seq"] == 3
+        await exchange.close()
