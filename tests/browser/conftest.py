@@ -141,7 +141,7 @@ async def chapter_5(servers: Callable[[int], Awaitable[Server]]) -> Server:
     return await servers(5)
 
 
-@pytest.fixture(params=[1, 2, 3, 5], ids=lambda number: f"chapter {number}")
+@pytest.fixture(params=[1, 2, 3, 5, 9], ids=lambda number: f"chapter {number}")
 async def each_chapter(
     request: pytest.FixtureRequest, servers: Callable[[int], Awaitable[Server]]
 ) -> Server:

@@ -31,6 +31,7 @@ PRESSED = {
     2: {"#send-text": 2, "#send-binary": 2, "#rest": 1, "#rest-404": 1},
     3: {"#ping": 2, "#send-echo": 2, "#send-broken": 2, "#rest": 1},
     5: {"#join": 2, "#publish": 3, "#send-bad": 2, "#post": 2},
+    9: {"#join": 2, "#publish": 3, "#health": 1, "#post": 2},
 }
 
 

@@ -24,11 +24,12 @@ TITLES = {
     2: ("HTTP and WebSocket on one port", "一个端口，HTTP 与 WebSocket 并存"),
     3: ("One envelope, and a heartbeat", "统一信封与心跳"),
     5: ("Rooms", "房间"),
+    9: ("Several instances", "多实例"),
 }
 ECHO_FIELD = "Data to echo: JSON if it parses, else text"
 PAYLOAD_FIELD = "Payload: JSON or text"
 NO_CHINESE = {"→ Ping", "→ Echo", "NaN", "⇄ HTTP", "⇄ GET /api/ping", "⇄ GET /nowhere"}
-NO_CHINESE |= {"⇄ POST /api/publish", "⇄ GET /api/stats"}
+NO_CHINESE |= {"⇄ POST /api/publish", "⇄ GET /api/stats", "⇄ GET /api/health"}
 MARKUP = "<img id=evil src=x onerror='window.evil=1'><b>bold</b>"
 TOO_MUCH_TIMES = 3
 
@@ -57,6 +58,7 @@ CHANGED: dict[int, set[str]] = {
     2: set(),
     3: {"connect", "send", "showState"},
     5: {"connect", "receive", "abandon", "ask"},
+    9: {"connect", "receive", "request", "refresh", "showState"},
 }
 
 

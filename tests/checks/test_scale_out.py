@@ -244,12 +244,14 @@ async def test_since_at_the_other_instance(subject: Subject, streams: Instances)
     """
     a, b = streams.see(subject.exchange)
     alice, bob = await a.member("room:since"), await a.member("room:since")
+    witness = await b.member("room:since")
     await alice.publish("room:since", payload=0)
     epoch, seq = position((await hear(bob, 1, "before it leaves"))[0])
     await bob.close()
     for number in range(1, MISSED + 1):
         await alice.publish("room:since", payload=number)
     sent = (await hear(alice, MISSED + 1, "at A"))[1:]
+    await hear(witness, MISSED + 1, "at B, which has seen all of it")
 
     back = await b.member()
     said = await subscribed_since(back, "room:since", {"epoch": epoch, "seq": seq})

@@ -23,6 +23,7 @@ BUS_TIMEOUT = 1.0  # seconds
 BACK_SECONDS = 10.0  # until an instance has found its way back to the bus
 SLACK = 2.0  # seconds for a busy machine
 ASK_AGAIN_SECONDS = 0.05
+HEARTBEAT_SECONDS = "20"  # its checks are others; here some clients read nothing for a while
 
 
 class Instance:
@@ -50,12 +51,19 @@ class Instance:
             said = None
         return response.status, said if isinstance(said, dict) else {}
 
-    async def until_health(self, status: int, within: float) -> tuple[int, Envelope]:
-        """Ask until the status is this one, or time runs out; returns the last answer."""
+    async def until_health(
+        self, status: int, within: float, *, go_on: int | None = None
+    ) -> tuple[int, Envelope]:
+        """Ask until the status is this one, or time runs out; returns the last answer.
+
+        With `go_on`, any status but that one ends the wait.
+        """
         until = asyncio.get_running_loop().time() + within
         while True:
             got, said = await self.health()
-            if got == status or asyncio.get_running_loop().time() >= until:
+            if got == status or (go_on and got != go_on):
+                return got, said
+            if asyncio.get_running_loop().time() >= until:
                 return got, said
             await asyncio.sleep(ASK_AGAIN_SECONDS)
 
@@ -105,6 +113,7 @@ class Instances:
 
     def new_process(self, url: str) -> Process:
         settings = {"REDIS_URL": url, "BUS": self.bus, "BUS_TIMEOUT": f"{BUS_TIMEOUT:g}"}
+        settings["HEARTBEAT_SECONDS"] = HEARTBEAT_SECONDS
         return self.original.new_process(**settings)
 
     def _instance(self, name: str, process: Process) -> Instance:
@@ -113,12 +122,11 @@ class Instances:
         return Instance(name, process, subject)
 
     async def _settled(self, instance: Instance) -> None:
-        """Wait until it is on the bus; a program that cannot say so is not waited for."""
-        until = asyncio.get_running_loop().time() + BACK_SECONDS
-        while (await instance.health())[0] == 503:
-            if asyncio.get_running_loop().time() >= until or not instance.process.alive:
-                return
-            await asyncio.sleep(ASK_AGAIN_SECONDS)
+        """Wait until it is on the bus, as it says by GET /api/health."""
+        status, said = await instance.until_health(200, BACK_SECONDS, go_on=503)
+        if status != 200:
+            what = f"instance {instance.name} is not on the bus, as GET /api/health should say"
+            fail(what, expected=200, got=f"{status} {short(said)}")
 
     def see(self, exchange: Exchange) -> tuple[Instance, Instance]:
         """A and B, with this record."""
