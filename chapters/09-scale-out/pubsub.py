@@ -29,7 +29,7 @@ class PubSubBus(ValkeyBus):
                     continue
                 if message["type"] == "subscribe":
                     lost = ", and what passed meanwhile is lost" if self.was_up else ""
-                    self.up(f"subscribed{lost}")
+                    await self.up(f"subscribed{lost}")
                     self.was_up = True
                 elif message["type"] == "message":
                     await self.heard(self.event(*json.loads(message["data"])))

@@ -6,7 +6,7 @@ that is sent again. Valkey runs a script while nobody else is served, and that m
 """
 
 HISTORY = 1000  # events of a channel that are kept, for those who come back
-LOG = 10_000  # events of all channels that are kept, for instances that were away
+LOG = 2000  # events of all channels that are kept, for instances that were away
 REQUEST_SECONDS = 600  # that a request id is remembered
 CHANNEL_SECONDS = 86_400  # that a channel in which nothing happens is remembered
 

