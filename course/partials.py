@@ -216,7 +216,8 @@ def settings(course: Course, language: str) -> str:
     keep_step("settings.toml [setting]", known, first)
     rows = []
     for name, (number, value) in first.items():
-        shown = " ".join(f"`{part}`" for part in (value if isinstance(value, list) else [value]))
+        parts = value if isinstance(value, list) else [value]
+        shown = " ".join(f"`{part}`" for part in parts if part != "") or "–"
         rows.append((f"`{name}`", shown, str(number), known[name][language]))
     return table(
         (words["setting"], words["default"], words["from"], words["meaning"]), rows, "<<-<"

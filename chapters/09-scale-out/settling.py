@@ -20,32 +20,37 @@ def keys(channel: str, request: str) -> list[str]:
     return [f"{PREFIX}:request:{request}", place, history, LOG_KEY, COUNT_KEY]
 
 
-# --8<-- [start:script]
-SCRIPT = f"""
+def arguments(how: str, new_epoch: str, channel: str, event: str) -> list[str | int]:
+    return [how, new_epoch, channel, event, SIGNAL, REQUEST_SECONDS, CHANNEL_SECONDS, HISTORY, LOG]
+
+
+SCRIPT = """
+-- --8<-- [start:script]
 local request, place, history, log, count = unpack(KEYS)
-local how, new_epoch, channel, event = unpack(ARGV)
+local how, new_epoch, channel, event, signal = unpack(ARGV)
+local request_seconds, channel_seconds, history_length, log_length = unpack(ARGV, 6)
 
 -- The same request again: say what came of it, and do nothing.
 local before = redis.call('HMGET', request, 'epoch', 'seq')
-if before[1] then return {{before[1], before[2], 0}} end
+if before[1] then return {before[1], before[2], 0} end
 
 -- A channel without a place begins at 1, under a new name; its history goes with the old one.
 if redis.call('HSETNX', place, 'epoch', new_epoch) == 1 then redis.call('DEL', history) end
 local epoch = redis.call('HGET', place, 'epoch')
 local seq = redis.call('HINCRBY', place, 'seq', 1)
-redis.call('EXPIRE', place, {CHANNEL_SECONDS})
+redis.call('EXPIRE', place, channel_seconds)
 redis.call('HSET', request, 'epoch', epoch, 'seq', seq)
-redis.call('EXPIRE', request, {REQUEST_SECONDS})
+redis.call('EXPIRE', request, request_seconds)
 
 if how == 'pubsub' then
-  redis.call('PUBLISH', '{SIGNAL}', cjson.encode({{channel, epoch, seq, event}}))
+  redis.call('PUBLISH', signal, cjson.encode({channel, epoch, seq, event}))
 else
-  local fields = {{'channel', channel, 'epoch', epoch, 'seq', seq, 'event', event}}
-  redis.call('XADD', history, 'MAXLEN', {HISTORY}, seq .. '-0', unpack(fields))
-  redis.call('EXPIRE', history, {CHANNEL_SECONDS})
+  local fields = {'channel', channel, 'epoch', epoch, 'seq', seq, 'event', event}
+  redis.call('XADD', history, 'MAXLEN', history_length, seq .. '-0', unpack(fields))
+  redis.call('EXPIRE', history, channel_seconds)
   local number = redis.call('INCR', count)
-  redis.call('XADD', log, 'MAXLEN', '~', {LOG}, '*', 'number', number, unpack(fields))
+  redis.call('XADD', log, 'MAXLEN', '~', log_length, '*', 'number', number, unpack(fields))
 end
-return {{epoch, seq, 1}}
+return {epoch, seq, 1}
+-- --8<-- [end:script]
 """
-# --8<-- [end:script]

@@ -13,12 +13,11 @@ from typing import Any
 
 from redis import Redis
 
-from settings import BUS, HOST, PORT, REDIS_URL, one_of
+from settings import BUS, HOST, PORT, REDIS_URL
 
 NAMES = {"A": PORT, "B": PORT + 1}
 READY = b"the bus is up"
 STOP_SECONDS = 5.0  # from SIGTERM until SIGKILL
-BUS_NAME = one_of("BUS", BUS, "pubsub", "streams")
 
 
 def start_valkey() -> Any:
@@ -36,12 +35,10 @@ def start_valkey() -> Any:
 
 def environment(url: str, port: int) -> dict[str, str]:
     """The settings of one instance. The page of either may connect to both."""
-    pages = [
-        f"http://{name}:{port}" for name in ("127.0.0.1", "localhost") for port in NAMES.values()
-    ]
-    allowed = os.environ.get("ALLOWED_ORIGINS") or ",".join(pages)
-    mine = {"REDIS_URL": url, "BUS": BUS_NAME, "PORT": str(port), "ALLOWED_ORIGINS": allowed}
-    return {**os.environ, **mine, "PYTHONUNBUFFERED": "1"}
+    pages = [f"http://{name}:{at}" for name in ("127.0.0.1", "localhost") for at in NAMES.values()]
+    usual = {"ALLOWED_ORIGINS": ",".join(pages), "PYTHONUNBUFFERED": "1"}
+    given = {name: value for name, value in os.environ.items() if value}
+    return usual | given | {"REDIS_URL": url, "BUS": BUS, "PORT": str(port)}
 
 
 async def relay(name: str, process: asyncio.subprocess.Process, ready: asyncio.Event) -> None:

@@ -20,7 +20,7 @@ from redis.exceptions import RedisError
 from bus import Bus, BusUnavailable, Deliver, Event, Missed
 from positions import Position
 from settings import BUS_TIMEOUT, REDIS_URL
-from settling import SCRIPT, keys
+from settling import SCRIPT, arguments, keys
 
 CONNECTIONS = 16  # that ask at the same time
 RETRY_SECONDS = (0.2, 1.0)  # between two attempts to listen again: not all instances at once
@@ -61,12 +61,12 @@ class ValkeyBus(Bus):
     async def publish(self, event: Event) -> int | None:
         """Settle the event in Valkey, and wait until it comes back from there like any other."""
         written = json.dumps([event.body, event.skip, event.token], allow_nan=False)
-        arguments = [self.name, secrets.token_hex(8), event.channel, written]
+        values = arguments(self.name, secrets.token_hex(8), event.channel, written)
         coming = self.expected[event.token] = asyncio.get_running_loop().create_future()
         try:
             async with self.in_time():
                 names = keys(event.channel, event.request or event.token)
-                epoch, seq, fresh = await self.settle(keys=names, args=arguments)
+                epoch, seq, fresh = await self.settle(keys=names, args=values)
                 event.number = Position(epoch, int(seq))
                 if not fresh:
                     return None
@@ -108,7 +108,7 @@ class ValkeyBus(Bus):
     # --8<-- [end:run]
 
     async def up(self, how: str) -> None:
-        """The listener is back. Connections that stood idle meanwhile may be dead and not look it."""
+        """The listener is back. What stood idle meanwhile may be dead, and not look it."""
         await self.ask.connection_pool.disconnect(inuse_connections=False)
         self.why = None
         print(f"the bus is up: {how}", flush=True)
