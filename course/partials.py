@@ -25,10 +25,12 @@ from typing import Any
 
 from course import catalogue, diff, frames
 from course.manifest import LANGUAGES, ROOT, Chapter, Course, load
+from course.run import second_instance
 
 GENERATED = ROOT / "build" / "generated"
 DATA = ROOT / "site" / "data"
 ADDRESS = {"http": "http://127.0.0.1:8080/", "ws": "ws://127.0.0.1:8080/ws"}
+ADDRESS |= second_instance("8080")
 FOLD_ABOVE = 120  # lines of one file's diff: a longer one is folded, and so is a whole new file
 RFC = "https://www.rfc-editor.org/rfc/rfc"
 
@@ -71,7 +73,7 @@ def vocabulary(language: str) -> dict[str, str]:
 
 
 def run(course: Course, chapter: Chapter, language: str) -> str:
-    by_hand = f"cd chapters/{chapter.slug} && {chapter.run}"
+    by_hand = f"cd chapters/{chapter.slug} && {chapter.launch}"
     return fence(f"make chapter-{chapter.number}", "sh") + "\n" + fence(by_hand, "sh")
 
 
