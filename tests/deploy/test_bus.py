@@ -235,6 +235,21 @@ async def test_what_the_log_no_longer_holds_is_not_passed_over_in_silence() -> N
         await exchange.close()
 
 
+@pytest.mark.parametrize("bus", ["streams", "pubsub"])
+async def test_a_bus_that_falls_silent_is_found_out_and_found_again(bus: str) -> None:
+    """The half-open link: no connection is refused, none is reset, and nothing comes."""
+    async with two_instances(bus) as instances:
+        assert instances.wire is not None
+        instances.wire.blackhole()
+
+        await instances.b.healthy(503)
+        assert "no answer" in (await instances.b.health())[1]["why"]
+        await instances.a.healthy()
+
+        instances.wire.heal()
+        await instances.b.healthy()
+
+
 @pytest.mark.parametrize(("name", "value"), [("BUS", "kafka"), ("REDIS_URL", "http://me:secret@h")])
 def test_a_bus_that_makes_no_sense_stops_the_start(name: str, value: str) -> None:
     done = subprocess.run(
