@@ -57,7 +57,6 @@ async def carry_out(socket: Socket, client: str, message: Message) -> str:
             raise Refused("unknown_type", f"there is no type {message.type[:40]!r}")
 
 
-# --8<-- [start:subscribe]
 async def subscribe(socket: Socket, message: Message) -> None:
     """Join a channel, and tell what was missed. Raises Refused and BusUnavailable.
 
@@ -90,9 +89,6 @@ async def subscribe(socket: Socket, message: Message) -> None:
                 await socket.send_str(encode("subscribed", message.request_id, data=result))
         except TimeoutError:
             socket.transport.abort()
-
-
-# --8<-- [end:subscribe]
 
 
 async def send_event(

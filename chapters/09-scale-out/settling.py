@@ -25,7 +25,6 @@ def arguments(how: str, new_epoch: str, channel: str, event: str) -> list[str | 
 
 
 SCRIPT = """
--- --8<-- [start:script]
 local request, place, history, log, count = unpack(KEYS)
 local how, new_epoch, channel, event, signal = unpack(ARGV)
 local request_seconds, channel_seconds, history_length, log_length = unpack(ARGV, 6)
@@ -52,5 +51,4 @@ else
   redis.call('XADD', log, 'MAXLEN', '~', log_length, '*', 'number', number, unpack(fields))
 end
 return {epoch, seq, 1}
--- --8<-- [end:script]
 """

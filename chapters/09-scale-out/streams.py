@@ -42,7 +42,6 @@ class StreamsBus(ValkeyBus):
                 self.number = number
                 await self.heard(self.event(**entry))
 
-    # --8<-- [start:missed]
     async def missed(self, channel: str, since: Position, top: Position | None) -> Missed:
         """All or nothing: a part of what was missed would look like all of it."""
         count = top.seq - since.seq if top is not None and since.epoch == top.epoch else -1
@@ -59,8 +58,6 @@ class StreamsBus(ValkeyBus):
                     return None
                 found += [self.event(**entry).message() for _, entry in page]
         return found
-
-    # --8<-- [end:missed]
 
     async def tell_of_the_gap(self) -> None:
         """The log was cut, or lost: nobody here may believe to have heard everything."""

@@ -95,7 +95,6 @@ class ValkeyBus(Bus):
     async def missed(self, channel: str, since: Position, top: Position | None) -> Missed:
         return [] if since == top else None  # pub/sub keeps nothing
 
-    # --8<-- [start:run]
     async def run(self) -> None:
         while True:
             try:
@@ -104,8 +103,6 @@ class ValkeyBus(Bus):
                 self.why = f"Valkey: {reason(error)}"
                 print(f"the bus is away: {self.why}", flush=True)
             await asyncio.sleep(random.uniform(*RETRY_SECONDS))
-
-    # --8<-- [end:run]
 
     async def up(self, how: str) -> None:
         """The listener is back. What stood idle meanwhile may be dead, and not look it."""

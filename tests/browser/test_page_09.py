@@ -28,7 +28,7 @@ async def together() -> AsyncIterator[Server]:
     """`make chapter-9`: Valkey and both instances."""
     chapter = load().chapter(9)
     port = str(two_free_ports())
-    settings = {"PORT": port, "REDIS_URL": "", "ALLOWED_ORIGINS": "", "BUS_TIMEOUT": "1"}
+    settings = {"PORT": port, "REDIS_URL": "", "ALLOWED_ORIGINS": "", "BUS_TIMEOUT": "2"}
     process = Process([sys.executable, "together.py"], str(chapter.folder), settings)
     await process.start()
     try:
@@ -116,7 +116,7 @@ async def test_a_paused_valkey_is_said_and_asked_again_it_takes_effect_once(
         await page.press("→ Publish")
         await page.logged("text", "bus_unavailable", kind="in")
         ill = page.page.locator("#instances tr").first
-        await expect(ill).to_have_text(re.compile("no answer within 1 s"), timeout=BACK_MS)
+        await expect(ill).to_have_text(re.compile("no answer within 2 s"), timeout=BACK_MS)
     finally:
         os.kill(process, signal.SIGCONT)
     for number in (0, 1):

@@ -19,7 +19,7 @@ from tests.harness.subject import Process, Subject
 from tests.harness.valkey import Valkey
 from tests.harness.verdict import fail
 
-BUS_TIMEOUT = 1.0  # seconds
+BUS_TIMEOUT = 2.0  # seconds: a busy machine may be slow, and that is no outage
 BACK_SECONDS = 10.0  # until an instance has found its way back to the bus
 SLACK = 2.0  # seconds for a busy machine
 ASK_AGAIN_SECONDS = 0.05
