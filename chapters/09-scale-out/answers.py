@@ -101,6 +101,6 @@ async def send_event(
         event.request = f"{client} {request_id}"
     receivers = await THE_BUS.publish(event)
     if receivers is None:  # it took effect before, and is on its way or has come already
-        receivers = HUB.sizes().get(wanted.channel, 0)
+        receivers = len(HUB.rooms.get(wanted.channel, ()))
     number = {"epoch": event.number.epoch, "seq": event.number.seq} if event.number else {}
     return {"channel": wanted.channel, "receivers": receivers, **number}

@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,10 +25,12 @@ from websockets.exceptions import ConnectionClosed
 
 from course.manifest import load
 from course.record import two_free_ports
+from tests.course.grading import grade
 from tests.harness.exchange import Exchange
 from tests.harness.instances import BACK_SECONDS, Instances
 from tests.harness.oracle import judge
 from tests.harness.subject import Process, Subject
+from tests.harness.valkey import Valkey
 
 CHANNEL = "room:storm"
 EACH = 500  # events that each client publishes
@@ -233,6 +236,17 @@ async def test_what_the_log_no_longer_holds_is_not_passed_over_in_silence() -> N
         assert reply["type"] == "subscribed", reply
         assert [event["data"] for event in reply["data"]["missed"]] == [2, 3, 4]
         await exchange.close()
+
+
+@pytest.mark.parametrize("bus", ["streams", "pubsub"])
+async def test_the_rooms_of_chapter_5_are_the_same_on_each_bus(bus: str, tmp_path: Path) -> None:
+    async with Valkey() as valkey:
+        settings = {"REDIS_URL": valkey.url, "BUS": bus}
+        what = ("9", "--solution", "--only", "rooms")
+        result = await asyncio.to_thread(grade, tmp_path, *what, **settings)
+
+    assert result.outcomes, result.output
+    assert set(result.outcomes.values()) == {"passed"}, result.output
 
 
 @pytest.mark.parametrize("bus", ["streams", "pubsub"])
