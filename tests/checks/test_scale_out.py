@@ -386,7 +386,7 @@ async def play(streams: Instances, pause: Pause) -> None:
     alice.awaited.add("p")
     await alice.peer.send_json(request)
     await bob.ask("ping")
-    pause.reply = await alice.reply("p", BUS_TIMEOUT + 2 * SLACK)
+    pause.reply = await alice.reply("p", BUS_TIMEOUT + 4 * SLACK)
     pause.took = now() - started
     for instance in (a, b):
         pause.sick.append(await instance.until_health(503, 2 * BUS_TIMEOUT + SLACK))
