@@ -28,7 +28,7 @@ def start_valkey() -> Any:
     # accepted could lose it, whatever the instances do. When its memory is full, what nobody has
     # used for long goes first: old request ids, and channels in which nothing happens.
     limits = {"maxmemory": "256mb", "maxmemory-policy": "volatile-lru"}
-    valkey = ValkeyServer(config={"appendonly": "yes", **limits})
+    valkey = ValkeyServer(config={"appendonly": "yes", "appendfsync": "always", **limits})
     valkey.start()
     return valkey
 

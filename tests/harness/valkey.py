@@ -48,7 +48,8 @@ class Valkey:
         await asyncio.to_thread(self._start)
 
     def _start(self) -> None:
-        self.server = ValkeyServer(port=self.port, data_dir=self.folder, appendonly="yes")
+        keeping = {"appendonly": "yes", "appendfsync": "always"}  # before it answers
+        self.server = ValkeyServer(port=self.port, data_dir=self.folder, config=keeping)
         self.server.start()
         with socket.create_connection(("127.0.0.1", self.port), ANSWER_SECONDS) as connection:
             connection.sendall(b"INFO server\r\n")
