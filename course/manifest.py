@@ -45,7 +45,8 @@ class Chapter:
     adds: tuple[str, ...]
     retires: tuple[str, ...]
     carries: tuple[str, ...]
-    run: str
+    run: str  # the program: what is graded
+    launch: str  # what `make chapter-N` starts: the same, or what starts several of it
     needs: tuple[str, ...]
     dialect: Literal["native", "socketio"]
     role: Literal["server", "client"]
@@ -147,6 +148,7 @@ def _chapter(table: dict[str, Any]) -> Chapter:
         retires=tuple(table["retires"]),
         carries=tuple(table["carries"]),
         run=table["run"],
+        launch=table.get("launch", table["run"]),
         needs=tuple(table["needs"]),
         dialect=table["dialect"],
         role=table["role"],

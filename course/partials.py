@@ -27,10 +27,12 @@ from typing import Any
 
 from course import catalogue, diff, frames, plots, storm
 from course.manifest import LANGUAGES, ROOT, Chapter, Course, load
+from course.run import second_instance
 
 GENERATED = ROOT / "build" / "generated"
 DATA = ROOT / "site" / "data"
 ADDRESS = {"http": "http://127.0.0.1:8080/", "ws": "ws://127.0.0.1:8080/ws"}
+ADDRESS |= second_instance("8080")
 FOLD_ABOVE = 120  # lines of one file's diff: a longer one is folded, and so is a whole new file
 COMPACT: dict[str, Any] = {"separators": (",", ":")}
 RFC = "https://www.rfc-editor.org/rfc/rfc"
@@ -74,7 +76,7 @@ def vocabulary(language: str) -> dict[str, str]:
 
 
 def run(course: Course, chapter: Chapter, language: str) -> str:
-    by_hand = f"cd chapters/{chapter.slug} && {chapter.secrets_by_hand}{chapter.run}"
+    by_hand = f"cd chapters/{chapter.slug} && {chapter.secrets_by_hand}{chapter.launch}"
     return fence(f"make chapter-{chapter.number}", "sh") + "\n" + fence(by_hand, "sh")
 
 

@@ -11,6 +11,7 @@ import argparse
 import os
 import re
 import shlex
+import socket
 import subprocess
 import sys
 import threading
@@ -20,6 +21,7 @@ from queue import Empty, Queue
 from course import console, tools
 from course.cli import chapter_number
 from course.manifest import Chapter, Demo, load
+from course.run import second_instance
 
 PORT = 8080  # shown in the lesson; the recording itself runs on a free port
 STEP_SECONDS = 20.0  # for one answer, or one program's end
@@ -51,10 +53,10 @@ def main(options: argparse.Namespace) -> int:
 
 def transcript(chapter: Chapter) -> str:
     """What a learner sees who types the chapter's demos, normalised."""
-    port = tools.free_port()
+    port = tools.free_port() if chapter.launch == chapter.run else two_free_ports()
     environment = {**os.environ, "PORT": str(port), "HEARTBEAT_SECONDS": HEARTBEAT_SECONDS}
     environment |= tools.local_secrets(chapter.secrets, os.environ)
-    server = _start(chapter.run, chapter.folder, environment)
+    server = _start(chapter.launch, chapter.folder, environment)
     try:
         while not (line := _take(server.lines) or "").startswith("listening"):
             if not line:
@@ -65,6 +67,19 @@ def transcript(chapter: Chapter) -> str:
     finally:
         server.end()
     return normalise("\n".join(parts), port)
+
+
+def two_free_ports() -> int:
+    """A free port whose next one is free as well: two instances stand side by side."""
+    for _ in range(20):
+        port = tools.free_port()
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port + 1))
+            except (OSError, OverflowError):
+                continue
+        return port
+    console.stop("no two free ports side by side were found")
 
 
 class _Program:
@@ -113,6 +128,7 @@ def _play(demo: Demo, folder: Path, port: int, greeted: re.Pattern[str]) -> str:
     """One demo: the command as typed, what is said to it, and all that it prints."""
     address = f"127.0.0.1:{port}"
     places = {"http": f"http://{address}/", "ws": f"ws://{address}/ws"}
+    places |= second_instance(str(port))
     command = demo.command.format(**places)
     environment = {**os.environ, **demo.env, "URL": places["ws"]}
     program = _start(command, folder, environment)
@@ -159,7 +175,7 @@ def _take(lines: Queue[str | None]) -> str | None:
 
 def normalise(text: str, port: int) -> str:
     """Replace what differs from run to run by something of the same length."""
-    text = text.replace(f":{port}", f":{PORT}")
+    text = text.replace(f":{port}", f":{PORT}").replace(f":{port + 1}", f":{PORT + 1}")
     for milliseconds in set(re.findall(r"\b1[6-9]\d{11}\b", text)):
         text = text.replace(milliseconds, EPOCH)
         text = _replace_in_dump(text, milliseconds.encode(), EPOCH.encode())

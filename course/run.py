@@ -40,7 +40,7 @@ def main(options: argparse.Namespace) -> int:
     if chapter.dialect == "socketio":
         bring_client()
     print(introduction(chapter, port), flush=True)
-    command = shlex.split(chapter.run)
+    command = shlex.split(chapter.launch)
     if command[0] == "python":
         command[0] = sys.executable
     made = local_secrets(chapter.secrets, os.environ)
@@ -73,7 +73,8 @@ def introduction(chapter: Chapter, port: str) -> str:
     words = WORDS[speak]
     http, ws = f"http://127.0.0.1:{port}/", f"ws://127.0.0.1:{port}/ws"
     rows = [(words["look"], http)]
-    rows += [(words["try"], text[speak].format(http=http, ws=ws)) for text in chapter.suggestions]
+    places = {"http": http, "ws": ws, **second_instance(port)}
+    rows += [(words["try"], text[speak].format(**places)) for text in chapter.suggestions]
     rows += [
         (words["read"], f"site/{speak}/chapters/{chapter.slug}.md  (make site)"),
         (words["grade"], f"make start-{chapter.number} · make check-{chapter.number}"),
@@ -88,3 +89,9 @@ def introduction(chapter: Chapter, port: str) -> str:
         console.control(words["end"]),
     ]
     return "\n".join(lines)
+
+
+def second_instance(port: str) -> dict[str, str]:
+    """Where a chapter that starts two has its other one: the port after the first."""
+    other = int(port) + 1 if port.isdecimal() else port
+    return {"http2": f"http://127.0.0.1:{other}/", "ws2": f"ws://127.0.0.1:{other}/ws"}

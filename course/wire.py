@@ -426,7 +426,10 @@ class Connection(Breakable):
         """Send the FIN of one direction, behind what was written."""
         writer = self._target(lane).writer
         if not lane.ended and not writer.transport.is_closing():
-            writer.write_eof()
+            try:
+                writer.write_eof()
+            except OSError:
+                pass  # the target has reset it this moment, and its own lane tells
         lane.ended = True
         lane.interrupt()
 

@@ -156,7 +156,7 @@ async def chapter_10(servers: Callable[[int], Awaitable[Server]]) -> Server:
     return await servers(10)
 
 
-@pytest.fixture(params=[1, 2, 3, 5, 7], ids=lambda number: f"chapter {number}")
+@pytest.fixture(params=[1, 2, 3, 5, 7, 9], ids=lambda number: f"chapter {number}")
 async def each_chapter(
     request: pytest.FixtureRequest, servers: Callable[[int], Awaitable[Server]]
 ) -> Server:

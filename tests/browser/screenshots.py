@@ -35,6 +35,7 @@ PRESSED = {
     6: {"#join": 3, "#publish": 4, "#notify": 5},
     7: {"#join": 2, "#publish": 3, "#slow": 20, "#stats": 1},
     8: {"#renew": 3, "#try": 2, "#read-audit": 1},
+    9: {"#join": 2, "#publish": 3, "#health": 1, "#post": 2},
     10: {"#join": 2, "#publish": 3, "#send-bad": 2, "#post": 2},
 }
 

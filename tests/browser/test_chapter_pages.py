@@ -25,11 +25,12 @@ TITLES = {
     3: ("One envelope, and a heartbeat", "统一信封与心跳"),
     5: ("Rooms", "房间"),
     7: ("Backpressure", "背压"),
+    9: ("Several instances", "多实例"),
 }
 ECHO_FIELD = "Data to echo: JSON if it parses, else text"
 PAYLOAD_FIELD = "Payload: JSON or text"
 NO_CHINESE = {"→ Ping", "→ Echo", "NaN", "⇄ HTTP", "⇄ GET /api/ping", "⇄ GET /nowhere"}
-NO_CHINESE |= {"⇄ POST /api/publish", "⇄ GET /api/stats"}
+NO_CHINESE |= {"⇄ POST /api/publish", "⇄ GET /api/stats", "⇄ GET /api/health"}
 MARKUP = "<img id=evil src=x onerror='window.evil=1'><b>bold</b>"
 TOO_MUCH_TIMES = 3
 
@@ -61,6 +62,7 @@ CHANGED: dict[int, set[str]] = {
     6: {"connect", "receive", "abandon", "ask", "request", "resetHeartbeat", "showState"},
     7: {"log", "receive", "showRooms", "what"},
     8: {"connect", "showState", "receive", "abandon"},
+    9: {"connect", "receive", "request", "refresh", "showState"},
 }
 
 

