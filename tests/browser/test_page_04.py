@@ -124,7 +124,7 @@ async def test_what_is_sent_while_the_server_is_away_arrives_later(
     page = await open_chapter(server)
     await hurry(page, server.websocket)
     await page.logged("open", number=2)
-    await page.field("Away s").fill("0.7")
+    await page.field("Away s").fill("3")
 
     await cut(page, "1012")
     await page.logged("close", "1012 service restart", kind="control")
