@@ -5,8 +5,8 @@ here is typed twice: programs, checks and close codes are read where they are de
 tables of `site/data/` hold only what no program can say: a sentence in each language.
 
     NN-slug/run.md  try.md  files.md  diff.md  checks.md  transcript.md
-    map.md  balance.md  settings.md  programs.md  close-codes.md  glossary.md  source-defects.md  broken.md
-    storm.md  ladder.md
+    map.md  settings.md  programs.md  close-codes.md  glossary.md  source-defects.md  broken.md
+    balance.md  storm.md  ladder.md
     bench-fanout.md  bench-memory.md
 """
 
