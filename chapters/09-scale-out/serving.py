@@ -1,4 +1,4 @@
-"""Serving: what every aiohttp chapter needs around its own idea. No chapter after this changes it.
+"""Serving: what every aiohttp chapter needs around its own idea.
 
 The Origin check, errors as JSON, a start that fails with one line, an end that tells the clients.
 """
