@@ -46,7 +46,7 @@ class Broken:
     base: str
     edits: tuple[dict[str, str], ...]  # {file, find, to}
     patterns: tuple[str, ...]  # the checks it fails; `echo::*` is the whole module
-    perhaps: frozenset[str] = frozenset()  # ids of checks that it fails or passes, as a race comes out
+    perhaps: frozenset[str] = frozenset()  # ids of what a race decides
 
     @property
     def role(self) -> str:
