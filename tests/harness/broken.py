@@ -47,6 +47,7 @@ class Broken:
     base: str
     edits: tuple[dict[str, str], ...]  # {file, find, to}
     patterns: tuple[str, ...]  # the checks it fails; `echo::*` is the whole module
+    perhaps: frozenset[str] = frozenset()  # ids of what a race decides
 
     @property
     def role(self) -> str:
@@ -105,6 +106,7 @@ def programs() -> tuple[Broken, ...]:
                     base=table["base"],
                     edits=tuple(table["edit"]),
                     patterns=tuple(table["fails"]),
+                    perhaps=frozenset(table.get("perhaps", ())),
                 )
             )
     names = [program.name for program in found]
