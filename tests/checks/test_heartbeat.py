@@ -173,7 +173,10 @@ class Ward:
 
 
 async def _closing(peer: Peer, until: float) -> bool:
-    """Whether TCP ends before `until`, in the loop's time, without anything being read."""
+    """Whether TCP ends before `until`, in the loop's time, without anything being read.
+
+    Who does not read is told of no end by asyncio, so this looks again and again.
+    """
     loop = asyncio.get_running_loop()
     while not peer.writer.transport.is_closing() and loop.time() < until:  # noqa: ASYNC110
         await asyncio.sleep(0.05)

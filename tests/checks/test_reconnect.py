@@ -198,7 +198,7 @@ class Stage:
         for number in range(1, LIVES + 1):
             connection = await scene.server.connection(number, SLACK)
             await scene.client.event("open", SLACK)
-            await asyncio.sleep(2 * STABLE / 1000)
+            await scene.server.holds(connection, 2 * STABLE / 1000)
             connection.reset()
             scene.notes["retries"].append((await scene.client.event("retry", SLACK)).fields)
 
@@ -228,8 +228,7 @@ class Stage:
         await scene.start(self.program, script)
         first = await scene.server.connection(1, START)
         await scene.client.event("open", SLACK)
-        await asyncio.sleep(KEPT * BEAT)
-        scene.notes["kept"] = first.left is None
+        scene.notes["kept"] = await scene.server.holds(first, KEPT * BEAT)
         scene.notes["asked"] = len(first.messages)
         scene.reached.add("kept")
         first.blackhole()

@@ -683,7 +683,7 @@ async def audit_lines(
             found.append(value)
         if wanted(found) or asyncio.get_running_loop().time() > until:
             return found
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.05)  # a file tells nobody that it has grown: look again
 
 
 @check("OWASP Logging Cheat Sheet · wire contract, chapter 8")

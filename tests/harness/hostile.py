@@ -405,6 +405,17 @@ class Hostile:
             return False
         return True
 
+    async def stays_at(self, number: int, seconds: float) -> bool:
+        """Whether no connection beyond this number comes for so long; one that does ends the wait.
+
+        That nothing comes is no event: it can only be seen by waiting for it to come.
+        """
+        return not await self.until(lambda: len(self.connections) > number, seconds)
+
+    async def holds(self, connection: Connection, seconds: float) -> bool:
+        """Whether a connection lives on for so long; its end ends the wait."""
+        return not await self.until(lambda: connection.left is not None, seconds)
+
     def raise_problem(self) -> None:
         """Pass on what went wrong in a script."""
         if self.problem is not None:
