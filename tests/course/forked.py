@@ -11,13 +11,11 @@ import sys
 from pathlib import Path
 
 from course.manifest import ROOT
-from tests.course.nursery import LIBRARIES, Nursery
+from tests.course.nursery import Nursery
 from tests.harness import spawning
 
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(
-    ["pytest", "pytest_asyncio.plugin", "course.check", "tests.harness.plugin", *LIBRARIES]
-)
+FORKS.set_forkserver_preload(["tests.course.warm"])
 
 
 def check(arguments: list[str], environment: dict[str, str], output: Path, within: float) -> int:

@@ -29,7 +29,6 @@ from course.manifest import ROOT
 from tests.harness import spawning
 from tests.harness.spawning import LONGEST_LINE, Child
 
-LIBRARIES = ["aiohttp.web", "jwt", "websockets.asyncio.client"]  # to import before the first child
 LONGEST_REQUEST = 1 << 17  # bytes: mostly the environment
 MOST_FDS = 1024  # that a process may have open here
 PIPES = 4  # of a child: standard input, output, errors, and its fate
