@@ -173,6 +173,7 @@ def _become(request: dict[str, Any], fds: list[int]) -> NoReturn:
     program = request["argv"][0]
     sys.argv = request["argv"]
     sys.path = [str(Path(program).parent), *(p for p in sys.path if p not in ("", str(ROOT)))]
+    sys.stdin = os.fdopen(0, encoding=sys.stdout.encoding)  # multiprocessing has closed it
     if "PYTHONUNBUFFERED" in os.environ:
         for stream in (sys.stdout, sys.stderr):
             assert isinstance(stream, io.TextIOWrapper)
