@@ -2,7 +2,7 @@
 
 To start Python and import pytest costs more than most gradings. So one process for each test worker
 imports it once, and every grading is a fork of that process, with a working directory, environment,
-output and exit code of its own. What is graded is started from there as always.
+output and exit code of its own. What is graded is forked too, from a nursery, if it is in Python.
 """
 
 import multiprocessing
@@ -11,11 +11,11 @@ import sys
 from pathlib import Path
 
 from course.manifest import ROOT
+from tests.course.nursery import Nursery
+from tests.harness import spawning
 
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(
-    ["pytest", "pytest_asyncio.plugin", "course.check", "tests.harness.plugin"]
-)
+FORKS.set_forkserver_preload(["tests.course.warm"])
 
 
 def check(arguments: list[str], environment: dict[str, str], output: Path, within: float) -> int:
@@ -32,6 +32,7 @@ def check(arguments: list[str], environment: dict[str, str], output: Path, withi
 
 def _check(arguments: list[str], environment: dict[str, str], output: str) -> None:
     """Become the command: in the forked process."""
+    spawning.spawn = Nursery().spawn
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(ROOT)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from course import catalogue
-from course.manifest import ROOT
+from course.manifest import ROOT, Chapter
 from course.tools import path_with_wheels
 from tests.course import forked
 from tests.harness.broken import Broken
@@ -61,13 +61,32 @@ def grade_broken(program: Broken, folder: Path) -> Grade:
     modules = {program.module, *(name.partition("::")[0] for name in program.fails)}
     known = catalogue.modules()
     asked = {check.id for module in modules for check in known[module].checks if not check.costly}
-    everything = os.environ.get("PROOFS") == "all"
-    only = [] if everything else ["--only", ",".join(sorted(asked | program.fails))]
+    only = only_unless_all(asked | program.fails)
     flag = f"--{'client' if program.role == 'client' else 'cmd'}"
-    arguments = [str(program.chapter), flag, shlex.join(words), *only]
+    return grade_forked(folder, str(program.chapter), flag, shlex.join(words), *only)
+
+
+def grade_base(chapter: Chapter, base: Chapter, folder: Path) -> Grade:
+    """Grade the chapter before as this one: `start` hands it out, and it is not done.
+
+    It is asked the modules that this chapter adds; the others it passes as what it is. PROOFS=all
+    in the environment asks all.
+    """
+    known = catalogue.modules()
+    only = only_unless_all({check.id for name in chapter.adds for check in known[name].checks})
+    return grade_forked(folder, str(chapter.number), "--folder", str(base.folder), *only)
+
+
+def only_unless_all(asked: set[str]) -> list[str]:
+    """The option that asks these checks alone, or nothing where PROOFS=all asks for all."""
+    return [] if os.environ.get("PROOFS") == "all" else ["--only", ",".join(sorted(asked))]
+
+
+def grade_forked(folder: Path, *arguments: str) -> Grade:
+    """As `grade`, in a process that is forked: see forked.py."""
     results, output = folder / "results.json", folder / "output.txt"
-    arguments += ["--no-progress", "--json", str(results)]
-    code = forked.check(arguments, clean_environment(), output, LONGEST)
+    words = [*arguments, "--no-progress", "--json", str(results)]
+    code = forked.check(words, clean_environment(), output, LONGEST)
     return Grade(code, output.read_text(encoding="utf-8"), outcomes(results))
 
 

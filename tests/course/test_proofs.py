@@ -13,7 +13,7 @@ import pytest
 
 from course import catalogue
 from course.manifest import Chapter, load
-from tests.course.grading import grade, grade_broken
+from tests.course.grading import grade, grade_base, grade_broken
 from tests.harness import broken
 from tests.harness.broken import Broken
 
@@ -53,7 +53,7 @@ def test_the_base_fails_a_check_of_every_new_module(chapter: Chapter, tmp_path: 
     base = load().base(chapter)
     assert base is not None
 
-    result = grade(tmp_path, str(chapter.number), "--folder", str(base.folder))
+    result = grade_base(chapter, base, tmp_path)
 
     for module in chapter.adds:
         assert any(name.startswith(f"{module}::") for name in result.failed), result.output

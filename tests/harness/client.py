@@ -18,13 +18,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.harness import spawning
 from tests.harness.exchange import Exchange
 from tests.harness.peer import WITHIN
+from tests.harness.spawning import LONGEST_LINE
 from tests.harness.subject import KEPT_LINES, OURS, CannotRun
 from tests.harness.verdict import fail
 
 STARTED_SECONDS = 20.0  # a slow language on a busy machine
-LONGEST_LINE = 1 << 20  # bytes of one printed line
 MOST_EVENTS = 20_000  # printed by one client: more than that is a storm, and no record
 # The times that checks give a client, unless they say otherwise.
 SETTINGS = {
@@ -78,15 +79,11 @@ class Client:
         words = [f"{name}={value}" for name, value in shown.items()]
         self.exchange.add("shell", "·", " ".join([*words, shlex.join(self.command)]))
         try:
-            self.process = await asyncio.create_subprocess_exec(
-                *self.command,
-                cwd=self.cwd,
-                env={**inherited, "PYTHONUNBUFFERED": "1", **self.environment},
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-                limit=LONGEST_LINE,
-                start_new_session=True,
+            self.process = await spawning.spawn(
+                self.command,
+                self.cwd,
+                {**inherited, "PYTHONUNBUFFERED": "1", **self.environment},
+                asyncio.subprocess.PIPE,
             )
         except OSError as error:
             raise CannotRun(f"cannot start {self.command[0]!r}: {error.strerror}") from error

@@ -141,7 +141,8 @@ class Connection:
             self.exchange.add(self.name, "·", "the server resets the connection")
             self.leave()
             raw = self.writer.get_extra_info("socket")
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            if raw.fileno() != -1:  # else the client has just reset it itself
+                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.writer.transport.abort()
 
     def blackhole(self, *, after: int = 0) -> None:

@@ -379,7 +379,8 @@ class Peer:
     def reset(self) -> None:
         """End with a TCP reset, as a crashed machine does when it is back."""
         raw = self.writer.get_extra_info("socket")
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        if raw.fileno() != -1:  # else the server has just reset it itself
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.exchange.add(self.name, "·", "the client resets the connection")
         self.writer.transport.abort()
 

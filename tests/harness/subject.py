@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 
 from course.tools import free_port, local_secrets
 from course.wire import Wire
+from tests.harness import spawning
 from tests.harness.door import DEFAULT_USERS, Door
 from tests.harness.exchange import Exchange
 from tests.harness.member import Member
@@ -33,6 +34,7 @@ from tests.harness.socketio_peer import (
     SocketPeer,
     WebSocketPeer,
 )
+from tests.harness.spawning import Child
 from tests.harness.verdict import CheckFailure, NotAsked, fail, require
 
 READY_SECONDS = 20.0  # a slow language on a busy machine
@@ -112,7 +114,7 @@ class Process:
         self.cwd = cwd
         self.environment = environment
         self.port = int(environment["PORT"])
-        self.process: asyncio.subprocess.Process | None = None
+        self.process: Child | None = None
         self.readers: list[asyncio.Task[None]] = []
         self.stderr: list[str] = []
         self.output: deque[str] = deque(maxlen=KEPT_LINES)
@@ -121,14 +123,11 @@ class Process:
         """Start the program in a process group of its own. Raises CannotRun."""
         inherited = {k: v for k, v in os.environ.items() if k not in OURS and k[:7] != "PYTEST_"}
         try:
-            process = await asyncio.create_subprocess_exec(
-                *self.command,
-                cwd=self.cwd,
-                env={**inherited, **self.environment},
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-                start_new_session=True,
+            process = await spawning.spawn(
+                self.command,
+                self.cwd,
+                {**inherited, **self.environment},
+                asyncio.subprocess.DEVNULL,
             )
         except OSError as error:
             raise CannotRun(f"cannot start {self.command[0]!r}: {error.strerror}") from error
