@@ -61,6 +61,9 @@ class Forked:
     def terminate(self) -> None:
         self.send_signal(signal.SIGTERM)
 
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
 
 class Nursery:
     """The process that forks, as its user sees it. Make it before anything else has begun."""
