@@ -16,8 +16,6 @@ from tests.browser.conftest import NewPage
 from tests.browser.looks import faint, overflow
 from tests.browser.watch import Watch
 
-pytestmark = pytest.mark.xdist_group("chapter pages")
-
 UNAUTHORIZED = r"status of 401"
 REFUSED = r"WebSocket connection to .* failed"
 MARKUP = "<img id=evil src=x onerror='window.evil=1'>"

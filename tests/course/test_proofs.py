@@ -22,7 +22,6 @@ OTHERS = {
     "by_hand": (1, sys.executable),
     "node": (2, "node"),
     "node_client": (4, "node"),
-    "node_rooms": (5, "node"),
     "node_delivery": (6, "node"),
     "node_socketio": (10, "node"),
 }

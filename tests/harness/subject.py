@@ -138,6 +138,16 @@ class Process:
             asyncio.create_task(self._read(process.stderr, self.stderr)),
         ]
 
+    @contextlib.asynccontextmanager
+    async def up(self) -> AsyncIterator[Process]:
+        """Started and ready here, and ended on the way out. Raises CannotRun."""
+        try:
+            await self.start()
+            await self.ready()
+            yield self
+        finally:
+            await self.stop()
+
     async def _read(self, stream: asyncio.StreamReader, also: list[str] | None = None) -> None:
         """Keep the last lines; a program must never wait because nobody reads what it prints."""
         while data := await stream.read(65536):
