@@ -4,7 +4,7 @@ Most of what it costs to grade one is to start Python and import its libraries, 
 check that wants a program of its own. So a process that has imported the libraries, and done
 nothing else, is asked for children of itself. Each has its own session, pipes, environment, working
 directory and exit code; to the grader it looks as one that was started. Only how we prove our own
-checks rests on this: whatever a learner has graded is started, and so are our own chapters.
+checks rests on this: whatever a learner has graded is started.
 """
 
 from __future__ import annotations
@@ -175,7 +175,10 @@ def _become(request: dict[str, Any], fds: list[int]) -> NoReturn:
         os.chdir(request["cwd"])
     program = request["argv"][0]
     sys.argv = request["argv"]
-    sys.path = [str(Path(program).parent), *(p for p in sys.path if p not in ("", str(ROOT)))]
+    sys.path = [
+        str(Path(program).resolve().parent),
+        *(p for p in sys.path if p not in ("", str(ROOT))),
+    ]
     sys.stdin = os.fdopen(0, encoding=sys.stdout.encoding)  # multiprocessing has closed it
     if "PYTHONUNBUFFERED" in os.environ:
         for stream in (sys.stdout, sys.stderr):
