@@ -185,16 +185,21 @@ def _become(request: dict[str, Any], fds: list[int]) -> NoReturn:
             assert isinstance(stream, io.TextIOWrapper)
             stream.reconfigure(write_through=True)
     code: object = 0
+    interrupted = False
     try:
         runpy.run_path(program, run_name="__main__")
     except SystemExit as end:
         code = end.code
         if isinstance(code, str):
             print(code, file=sys.stderr)
-    except BaseException:  # noqa: BLE001 - as the interpreter does it: say it, and end with 1
+    except BaseException as error:  # noqa: BLE001 - as the interpreter does it: say it, and end with 1
         traceback.print_exc()
         code = 1
+        interrupted = isinstance(error, KeyboardInterrupt)
     with contextlib.suppress(OSError):  # nobody reads it any more
         sys.stdout.flush()
         sys.stderr.flush()
+    if interrupted:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
     os._exit(code if isinstance(code, int) else 1 if code else 0)
