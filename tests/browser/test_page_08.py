@@ -156,7 +156,7 @@ async def test_a_flood_is_refused_and_then_ended(new_page: NewPage) -> None:
     async with running(8) as server:
         page = await inside(new_page, server, "bob", "builder")
 
-        await attack(page, "a hundred messages at once")
+        await attack(page, "three hundred messages at once")
 
         await page.logged("text", "rate_limited", kind="in")
         line = await page.logged("close")
