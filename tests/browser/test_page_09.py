@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import signal
@@ -17,7 +16,7 @@ from course.record import two_free_ports
 from tests.browser.chapter_page import ChapterPage, Server
 from tests.browser.conftest import NewPage
 from tests.browser.watch import Watch
-from tests.harness.subject import READY_SECONDS, Process
+from tests.harness.subject import Process
 
 BACK_MS = 15_000  # until an instance has found its way back to the bus, on a busy machine
 
@@ -30,9 +29,7 @@ async def together() -> AsyncIterator[Server]:
     settings = {"PORT": port, "REDIS_URL": "", "ALLOWED_ORIGINS": "", "BUS_TIMEOUT": "2"}
     command = [sys.executable, "together.py"]
     async with Process(command, str(chapter.folder), settings).up() as process:
-        async with asyncio.timeout(READY_SECONDS):
-            while not any("listening on" in line for line in process.output):  # B as well
-                await asyncio.sleep(0.1)
+        await process.says("listening on")  # B as well
         yield Server(9, process)
 
 

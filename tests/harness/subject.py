@@ -118,6 +118,7 @@ class Process:
         self.readers: list[asyncio.Task[None]] = []
         self.stderr: list[str] = []
         self.output: deque[str] = deque(maxlen=KEPT_LINES)
+        self.printed = asyncio.Event()  # something new is in the output
 
     async def start(self) -> None:
         """Start the program in a process group of its own. Raises CannotRun."""
@@ -153,6 +154,7 @@ class Process:
         while data := await stream.read(65536):
             lines = data.decode(errors="replace").splitlines()
             self.output.extend(lines)
+            self.printed.set()
             if also is not None:
                 also.extend(lines)
                 del also[:-KEPT_LINES]
@@ -178,6 +180,13 @@ class Process:
             return False
         writer.close()
         return True
+
+    async def says(self, text: str) -> None:
+        """Wait until one of its last lines has `text` in it. Raises TimeoutError."""
+        async with asyncio.timeout(READY_SECONDS):
+            while not any(text in line for line in self.output):
+                self.printed.clear()
+                await self.printed.wait()
 
     async def epitaph(self) -> str:
         """How the program ended, and its last words, in one line."""
