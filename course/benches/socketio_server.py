@@ -1,0 +1,65 @@
+"""One room on python-socketio, emitted to in the way that WAY names.
+
+library   `emit` as the library has it
+loop      a client manager that does no more than documented calls: no task for each member
+one       the client manager of chapter 10, which PYTHONPATH leads to
+"""
+
+import importlib
+import os
+from typing import Any
+
+import socketio
+from aiohttp import web
+from engineio.packet import MESSAGE, Packet
+from socketio.packet import EVENT
+
+WAY = os.environ["WAY"]
+SECONDS = 600  # between two heartbeats: here only events are counted
+
+
+class Loop(socketio.AsyncManager):  # type: ignore[misc]
+    """Encode once, and send to one member after the other."""
+
+    async def emit(self, event: str, data: Any, namespace: str, room: Any, **options: Any) -> None:
+        encoded = self.server.packet_class(EVENT, [event, data], namespace).encode()
+        packet = Packet(MESSAGE, encoded)
+        for _, eio_sid in self.get_participants(namespace, room):
+            await self.server.eio.send_packet(eio_sid, packet)
+
+
+def manager() -> Any:
+    if WAY == "one":
+        return importlib.import_module("one_encoding").OneEncoding()
+    return Loop() if WAY == "loop" else socketio.AsyncManager()
+
+
+MANAGER = manager()
+SIO = socketio.AsyncServer(
+    async_mode="aiohttp",
+    async_handlers=False,
+    client_manager=MANAGER,
+    ping_interval=SECONDS,
+    ping_timeout=SECONDS,
+)
+
+
+@SIO.event
+async def subscribe(sid: str, data: dict[str, Any]) -> dict[str, Any]:
+    await SIO.enter_room(sid, data["channel"])
+    return {"ok": True}
+
+
+@SIO.event
+async def publish(sid: str, data: dict[str, Any]) -> dict[str, Any]:
+    event = {"channel": data["channel"], "data": data["payload"]}
+    await SIO.emit(data["event"], event, to=data["channel"])
+    return {"ok": True}
+
+
+if __name__ == "__main__":
+    app = web.Application()
+    if WAY == "one":
+        app.on_response_prepare.append(MANAGER.note_websocket)
+    SIO.attach(app)
+    web.run_app(app, host="127.0.0.1", port=int(os.environ["PORT"]), print=None)
