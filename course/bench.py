@@ -90,9 +90,7 @@ FANOUT = {
 FLOODED = ("node", "floor", "chapter")
 EMIT = {
     "room": chapter(1),
-    "node": Way(
-        ("node", str(BENCHES / "socketio_server.mjs")), BENCHES, {}, client=SocketIOClient
-    ),
+    "node": Way(("node", str(BENCHES / "socketio_server.mjs")), BENCHES, {}, client=SocketIOClient),
     "one": python_socketio("one"),
     "chapter": Way(
         (sys.executable, "server.py"),
@@ -262,9 +260,7 @@ def show(found: dict[str, Any], to: tuple[str, ...]) -> None:
     print(f"{'way':12}{'µs':>7}{heads}{'server':>8}{'load':>7}")
     for name, way in found["ways"].items():
         ratios = "".join(f"{way[f'to_{other}']:11.2f}" for other in to)
-        print(
-            f"{name:12}{way['us']:7.2f}{ratios}{way['server_busy']:8.0%}{way['load_busy']:7.0%}"
-        )
+        print(f"{name:12}{way['us']:7.2f}{ratios}{way['server_busy']:8.0%}{way['load_busy']:7.0%}")
 
 
 BENCHED = {"fanout": fanout, "emit": emit, "upkeep": upkeep.measure}

@@ -7,7 +7,7 @@ tables of `site/data/` hold only what no program can say: a sentence in each lan
     NN-slug/run.md  try.md  files.md  diff.md  checks.md  transcript.md
     map.md  settings.md  programs.md  close-codes.md  glossary.md  source-defects.md  broken.md
     balance.md  storm.md  ladder.md
-    bench-fanout.md  bench-memory.md
+    bench-fanout.md  bench-memory.md  bench-emit.md
 """
 
 from __future__ import annotations
@@ -491,6 +491,7 @@ WHOLE: dict[str, Callable[[Course, str], str]] = {
     "broken": broken,
     "ladder": ladder,
     "storm": lambda course, language: storm.picture(vocabulary(language)),
-    "bench-fanout": lambda course, language: plots.fanout(plots.results(), language),
-    "bench-memory": lambda course, language: plots.unread(plots.results(), language),
+    "bench-fanout": lambda course, language: plots.fanout(plots.results("fanout"), language),
+    "bench-memory": lambda course, language: plots.unread(plots.results("fanout"), language),
+    "bench-emit": lambda course, language: plots.emit(plots.results("emit"), language),
 }

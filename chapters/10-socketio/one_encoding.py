@@ -16,6 +16,8 @@ from socketio.packet import EVENT
 
 from line import Line, frame
 
+WEBSOCKET = web.RequestKey("websocket", web.WebSocketResponse)
+
 
 class OneEncoding(socketio.AsyncManager):
     """The library's rooms, with a cheaper way to their members."""
@@ -27,7 +29,7 @@ class OneEncoding(socketio.AsyncManager):
     async def note_websocket(self, request: web.Request, response: web.StreamResponse) -> None:
         """aiohttp tells of each WebSocket before its 101: one more signal for the application."""
         if isinstance(response, web.WebSocketResponse):
-            request["websocket"] = response
+            request[WEBSOCKET] = response
             if socket := self.server.eio.sockets.get(request.query.get("sid")):
                 socket.queue.leads_to(response, request)
 
@@ -36,8 +38,8 @@ class OneEncoding(socketio.AsyncManager):
         sid = await super().connect(sid, namespace)
         request = (self.server.get_environ(sid, namespace) or {}).get("aiohttp.request", {})
         socket = self.server.eio.sockets.get(self.eio_sid_from_sid(sid, namespace))
-        if socket and "websocket" in request:
-            socket.queue.leads_to(request["websocket"], request)
+        if socket and WEBSOCKET in request:
+            socket.queue.leads_to(request[WEBSOCKET], request)
         return sid
 
     async def emit(

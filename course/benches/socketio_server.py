@@ -44,13 +44,11 @@ SIO = socketio.AsyncServer(
 )
 
 
-@SIO.event
 async def subscribe(sid: str, data: dict[str, Any]) -> dict[str, Any]:
     await SIO.enter_room(sid, data["channel"])
     return {"ok": True}
 
 
-@SIO.event
 async def publish(sid: str, data: dict[str, Any]) -> dict[str, Any]:
     event = {"channel": data["channel"], "data": data["payload"]}
     await SIO.emit(data["event"], event, to=data["channel"])
@@ -59,6 +57,8 @@ async def publish(sid: str, data: dict[str, Any]) -> dict[str, Any]:
 
 if __name__ == "__main__":
     app = web.Application()
+    SIO.on("subscribe", subscribe)
+    SIO.on("publish", publish)
     if WAY == "one":
         app.on_response_prepare.append(MANAGER.note_websocket)
     SIO.attach(app)

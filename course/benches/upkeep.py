@@ -1,4 +1,7 @@
 import argparse
 from typing import Any
+
+
 def add_options(parser: argparse.ArgumentParser) -> None: ...
-def measure(options: argparse.Namespace, cores: list[int]) -> dict[str, Any]: return {}
+def measure(options: argparse.Namespace, cores: list[int]) -> dict[str, Any]:
+    return {}
