@@ -15,7 +15,7 @@ from typing import Any
 
 from course.frames import build
 
-TEXT = 0x1
+TEXT, PING, PONG = 0x1, 0x9, 0xA
 MASK = bytes(4)
 WITHIN = 20.0  # seconds for a server to do its part
 CHUNK = 262_144  # bytes read at a time
@@ -86,6 +86,22 @@ class Client:
                 raise LoadError("the server closed a connection")
             self.frames += self.count(data)
 
+    def answer_beats(self, data: bytes) -> int:
+        """Answer the heartbeats in these bytes, which hold nothing else; how many they were."""
+        data, at, answers = self.rest + data, 0, b""
+        while at + 2 <= len(data) and at + 2 + data[at + 1] <= len(data):
+            payload = data[at + 2 : at + 2 + data[at + 1]]
+            answers += self.answer_beat(data[at] & 0x0F, payload)
+            at += 2 + len(payload)
+        self.rest = data[at:]
+        if answers:
+            self.socket.sendall(answers)
+        return 1 if answers else 0
+
+    @staticmethod
+    def answer_beat(opcode: int, payload: bytes) -> bytes:
+        return build(PONG, payload, mask=MASK) if opcode == PING else b""
+
     @staticmethod
     def request(type: str, **data: Any) -> bytes:
         message = {"type": type, "requestId": "r", "data": data}
@@ -110,6 +126,10 @@ class SocketIOClient(Client):
         super().__init__(port, welcome=True, **options)  # the engine's 0{…}
         self.socket.sendall(build(TEXT, b"40", mask=MASK))
         self.wait(1)
+
+    @staticmethod
+    def answer_beat(opcode: int, payload: bytes) -> bytes:
+        return build(TEXT, b"3", mask=MASK) if payload == b"2" else b""
 
     @staticmethod
     def request(type: str, **data: Any) -> bytes:
