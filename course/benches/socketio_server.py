@@ -2,13 +2,17 @@
 
 library   `emit` as the library has it
 loop      a client manager that does no more than documented calls: no task for each member
+patched   the same, and the engine's wait at each queue without a task: as in Python 3.12
 one       the client manager of chapter 10, which PYTHONPATH leads to
 """
 
+import asyncio
 import importlib
 import os
+from types import SimpleNamespace
 from typing import Any
 
+import engineio.async_socket
 import socketio
 from aiohttp import web
 from engineio.packet import MESSAGE, Packet
@@ -28,10 +32,17 @@ class Loop(socketio.AsyncManager):  # type: ignore[misc]
             await self.server.eio.send_packet(eio_sid, packet)
 
 
+async def wait_for(awaitable: Any, timeout: float) -> Any:  # noqa: ASYNC109, as asyncio has it
+    async with asyncio.timeout(timeout):
+        return await awaitable
+
+
 def manager() -> Any:
+    if WAY == "patched":  # to see what it would save: nobody should do this to a library
+        engineio.async_socket.asyncio = SimpleNamespace(**{**vars(asyncio), "wait_for": wait_for})
     if WAY == "one":
         return importlib.import_module("one_encoding").OneEncoding()
-    return Loop() if WAY == "loop" else socketio.AsyncManager()
+    return Loop() if WAY in ("loop", "patched") else socketio.AsyncManager()
 
 
 MANAGER = manager()

@@ -38,7 +38,7 @@ def test_a_tiny_bench_emits_on_socketio_and_can_be_drawn(tmp_path: Path) -> None
 def test_the_recorded_figures_are_of_these_benches() -> None:
     emitted = plots.results("emit")
 
-    assert {*EMITTED, "loop"} <= set(emitted["ways"])
+    assert {*EMITTED, "loop", "patched"} <= set(emitted["ways"])
     assert not {"host", "hostname", "node_name"} & set(emitted["machine"])
 
     found = plots.results("fanout")
