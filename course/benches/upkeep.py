@@ -47,6 +47,7 @@ print(json.dumps([settling.SCRIPT, names, values, settling.SIGNAL, settling.LOG_
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--beats", type=int, default=BEATS, help="heartbeats of upkeep")
+    parser.add_argument("--beat-seconds", type=float, default=BEAT_SECONDS)
     parser.add_argument("--events", type=int, default=EVENTS, help="events on the bus")
 
 
@@ -125,9 +126,9 @@ def connection(name: str, options: argparse.Namespace, cores: list[int]) -> dict
             }
         if name != "node":
             close(clients)
-            with serving(*server(name, str(BEAT_SECONDS)), cores) as (port, pid):
+            with serving(*server(name, str(options.beat_seconds)), cores) as (port, pid):
                 open_up_to(min(BEATING, options.members), port)
-                found["beat_us"] = beat(clients, options.beats, pid)
+                found["beat_us"] = beat(clients, options, pid)
         return found
     finally:
         close(clients)
@@ -138,7 +139,7 @@ def close(clients: list[Client]) -> None:
         clients.pop().socket.close()
 
 
-def beat(clients: list[Client], beats: int, pid: int) -> float:
+def beat(clients: list[Client], options: argparse.Namespace, pid: int) -> float:
     """Answer heartbeats for a while; the server's CPU time in µs for each of them."""
     with select.epoll() as poll:
         by_number = {client.socket.fileno(): client for client in clients}
@@ -146,7 +147,10 @@ def beat(clients: list[Client], beats: int, pid: int) -> float:
             poll.register(number, select.EPOLLIN)
 
         def answer(wanted: int) -> int:
-            answered, deadline = 0, time.monotonic() + 3 * beats * BEAT_SECONDS + WITHIN
+            answered, deadline = (
+                0,
+                time.monotonic() + 3 * options.beats * options.beat_seconds + WITHIN,
+            )
             while answered < wanted:
                 for number, _ in poll.poll(0.5):
                     data = by_number[number].socket.recv(CHUNK)
@@ -159,7 +163,7 @@ def beat(clients: list[Client], beats: int, pid: int) -> float:
 
         answer(len(clients))
         before = cpu(pid)
-        answered = answer(beats * len(clients))
+        answered = answer(options.beats * len(clients))
         return (cpu(pid) - before) / answered * 1e6
 
 

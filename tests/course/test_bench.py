@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from course import plots
+from course import capacity, plots
 from course.manifest import LANGUAGES
 from tests.course.grading import course
 
@@ -33,6 +33,20 @@ def test_a_tiny_bench_emits_on_socketio_and_can_be_drawn(tmp_path: Path) -> None
     assert list(found["ways"]) == list(EMITTED)
     for language in LANGUAGES:
         assert plots.emit(found, language).count("<rect") == len(EMITTED)
+
+
+def test_a_tiny_bench_of_the_upkeep_is_what_capacity_computes_with(tmp_path: Path) -> None:
+    tiny = ("--beats", "1", "--beat-seconds", "1", "--events", "32", "--into", str(tmp_path))
+    done = course("bench", "upkeep", *TINY, *tiny)
+
+    assert done.returncode == 0, done.stderr
+    upkeep = json.loads((tmp_path / "bench-upkeep.json").read_text(encoding="utf-8"))
+    found = {name: capacity.recorded(name) for name in ("fanout", "emit")}
+    for server in ("native", "socketio"):
+        for bus in ("publish", "pubsub", "streams"):
+            costs = capacity.costs(server, bus, {**found, "upkeep": upkeep})
+            assert costs.beat_us > 0 and costs.open_us > 0 and costs.heard_us > 0
+            assert costs.valkey_us + costs.valkey_us_each > 0
 
 
 def test_the_recorded_figures_are_of_these_benches() -> None:
