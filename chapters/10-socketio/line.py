@@ -6,6 +6,7 @@ that is written to the transport now comes after all that was sent before.
 """
 
 import asyncio
+import weakref
 from typing import Any
 
 from aiohttp import web
@@ -30,7 +31,7 @@ class Line(asyncio.Queue[Any]):
     def __init__(self) -> None:
         super().__init__()
         self.at_rest = False  # whether all that was ever taken from here has been sent
-        self.websocket: web.WebSocketResponse | None = None
+        self.websocket: weakref.ref[web.WebSocketResponse] | None = None
         self.transport: asyncio.WriteTransport | None = None
 
     async def get(self) -> Any:
@@ -42,23 +43,25 @@ class Line(asyncio.Queue[Any]):
             self.at_rest = False
 
     def leads_to(self, websocket: web.WebSocketResponse, request: web.Request) -> None:
-        """Remember where the packets go. Two WebSockets at once: then nobody can know."""
-        if self.websocket is None or self.websocket.closed:
-            self.websocket, self.transport = websocket, request.transport
-        elif self.websocket is not websocket:
+        """Remember where the packets go. If a second WebSocket comes, nobody can know."""
+        if self.websocket is None:
+            # The engine keeps the queue of who has left for a while: not the WebSocket with it.
+            self.websocket, self.transport = weakref.ref(websocket), request.transport
+        elif self.websocket() is not websocket:
             self.transport = None
 
     def write(self, data: bytes) -> bool:
         """Write these bytes now, if nothing is before them. No `async`: it is one step."""
         transport = self.transport
+        websocket = self.websocket() if self.websocket else None
         if (
             transport is None
+            or websocket is None
+            or websocket.closed  # nothing may follow a close frame
             or not self.at_rest
             or self.qsize()
             or transport.get_write_buffer_size()
             or transport.is_closing()
-            or self.websocket is None
-            or self.websocket.closed  # nothing may follow a close frame
         ):
             return False
         transport.write(data)

@@ -7,6 +7,7 @@ or changes over gets the packet through the queue, as ever: nothing overtakes an
 
 import asyncio
 import time
+import weakref
 from typing import Any
 
 import socketio
@@ -16,7 +17,8 @@ from socketio.packet import EVENT
 
 from line import Line, frame
 
-WEBSOCKET = web.RequestKey("websocket", web.WebSocketResponse)
+# A weak one: whoever keeps the request must not keep the WebSocket alive with it.
+WEBSOCKET = web.RequestKey("websocket", weakref.ref)
 
 
 class OneEncoding(socketio.AsyncManager):
@@ -29,7 +31,7 @@ class OneEncoding(socketio.AsyncManager):
     async def note_websocket(self, request: web.Request, response: web.StreamResponse) -> None:
         """aiohttp tells of each WebSocket before its 101: one more signal for the application."""
         if isinstance(response, web.WebSocketResponse):
-            request[WEBSOCKET] = response
+            request[WEBSOCKET] = weakref.ref(response)
             if socket := self.server.eio.sockets.get(request.query.get("sid")):
                 socket.queue.leads_to(response, request)
 
@@ -38,8 +40,8 @@ class OneEncoding(socketio.AsyncManager):
         sid = await super().connect(sid, namespace)
         request = (self.server.get_environ(sid, namespace) or {}).get("aiohttp.request", {})
         socket = self.server.eio.sockets.get(self.eio_sid_from_sid(sid, namespace))
-        if socket and WEBSOCKET in request:
-            socket.queue.leads_to(request[WEBSOCKET], request)
+        if socket and WEBSOCKET in request and (websocket := request[WEBSOCKET]()):
+            socket.queue.leads_to(websocket, request)
         return sid
 
     async def emit(

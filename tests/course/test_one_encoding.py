@@ -6,6 +6,7 @@ the chapter's promises.
 
 import asyncio
 import base64
+import gc
 import importlib
 import json
 import sys
@@ -14,6 +15,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 import aiohttp
 import pytest
@@ -94,11 +96,12 @@ class Place:
         )
         self.manager, self.port = manager, 0
         self.stack = AsyncExitStack()
-        self.responses: list[web.WebSocketResponse] = []
+        # As the chapter keeps them: nothing that a request holds may hold the WebSocket.
+        self.open: WeakKeyDictionary[web.WebSocketResponse, web.Request] = WeakKeyDictionary()
 
     async def note(self, request: web.Request, response: web.StreamResponse) -> None:
         if isinstance(response, web.WebSocketResponse):
-            self.responses.append(response)
+            self.open[response] = request
 
     async def dial(self, query: str = "", **options: Any) -> ClientConnection:
         address = f"ws://127.0.0.1:{self.port}/socket.io/?EIO=4&transport=websocket{query}"
@@ -119,6 +122,17 @@ class Place:
         client.session = json.loads(str(await client.next())[1:])["sid"]
         client.address += f"&sid={client.session}"
         return await self.enter(client, rooms)
+
+    async def upgraded(self, *rooms: str) -> OverWebSocket:
+        """A client that has polled, and changed over."""
+        before = await self.polling(*rooms)
+        client = OverWebSocket(await self.dial(f"&sid={before.session}"))
+        client.sid = before.sid
+        await client.say("2probe")
+        assert await client.next() == "3probe"
+        await client.say("5")
+        assert await client.next() == "6"
+        return client
 
     async def enter(self, client: AnyClient, rooms: tuple[str, ...]) -> AnyClient:
         await client.say("40")
@@ -384,7 +398,7 @@ async def test_nothing_follows_a_close_frame(name: str) -> None:
         member = await here.websocket(ROOM)
         await here.settled(member)
 
-        closing = asyncio.create_task(here.responses[0].close(code=1001))
+        closing = asyncio.create_task(next(here.open.keys()).close(code=1001))
         await asyncio.sleep(0)
         for number in range(3):
             await here.sio.emit("tick", number, to=ROOM)
@@ -474,7 +488,8 @@ async def test_ours_one_encoding_and_no_queue_for_who_is_at_rest(
         return written[-1][0]
 
     async with place() as here:
-        members = [await here.websocket(ROOM) for _ in range(10)]
+        members = [await here.websocket(ROOM) for _ in range(9)]
+        members.append(await here.upgraded(ROOM))
         await here.polling(ROOM)
         for member in members:
             await here.settled(member)
@@ -522,6 +537,22 @@ async def test_ours_an_emit_in_a_loop_does_not_starve_the_others() -> None:
         counting.cancel()
 
         assert turns >= 25
+
+
+@BOTH
+async def test_nothing_is_kept_of_who_has_left(name: str) -> None:
+    async with place(name) as here:
+        member, upgraded = await here.websocket(ROOM), await here.upgraded(ROOM)
+        await here.sio.emit("tick", to=ROOM)
+        assert await member.next() == await upgraded.next() == packet("tick")
+        assert len(here.open) == 2
+
+        await member.socket.close()
+        await upgraded.socket.close()
+        async with asyncio.timeout(WITHIN):
+            while here.sio.eio.sockets or here.open:
+                gc.collect()
+                await asyncio.sleep(0.01)
 
 
 async def test_ours_stands_below_a_manager_that_knows_other_instances() -> None:
