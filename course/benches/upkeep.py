@@ -16,7 +16,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ CHAPTERS = ROOT / "chapters"
 LONG = "600"  # seconds between two heartbeats, where none is wanted
 WARM = 0.1  # of the connections are there before the count begins
 BEATS, BEAT_SECONDS = 3, 2.0
-BEATING = 400  # connections at most: the first must not be given up before the last is open
+BEATING = 400  # connections, at most
 EVENTS, PUBLISHERS, FEW, MANY = 4000, 16, 1, 16
 PAYLOAD = 200  # characters
 CHANNEL = "room:bench"
@@ -105,65 +105,73 @@ def server(name: str, seconds: str) -> tuple[tuple[str, ...], Path, dict[str, st
 
 def connection(name: str, options: argparse.Namespace, cores: list[int]) -> dict[str, float]:
     """Memory and CPU time for one more connection; and for one heartbeat, if it is ours."""
+    members: int = options.members
+    first = max(1, round(members * WARM))
+    with serving(*server(name, LONG), cores) as (port, pid), ExitStack() as stack:
+        for _ in range(first):
+            stack.enter_context(idle(name, port))
+        before, spent = resident(pid), cpu(pid)
+        for _ in range(members - first):
+            stack.enter_context(idle(name, port))
+        more = max(members - first, 1)
+        found = {
+            "kib": (resident(pid) - before) / 1024 / more,
+            "open_us": (cpu(pid) - spent) / more * 1e6,
+            "base_mb": before / 1e6,
+        }
+    if name != "node":
+        found["beat_us"] = beat(name, options, cores)
+    return found
+
+
+@contextmanager
+def idle(name: str, port: int) -> Iterator[Client]:
+    """A connection that is in a room, and says no more."""
     kind = Client if name == "native" else SocketIOClient
-    clients: list[Client] = []
-
-    def open_up_to(count: int, port: int) -> None:
-        while len(clients) < count:
-            clients.append(kind(port, welcome=name == "native"))
-            clients[-1].ask("subscribe", channel=CHANNEL)
-
+    client = kind(port, welcome=name == "native")
     try:
-        with serving(*server(name, LONG), cores) as (port, pid):
-            open_up_to(first := max(1, round(options.members * WARM)), port)
-            before, spent = resident(pid), cpu(pid)
-            open_up_to(options.members, port)
-            more = max(options.members - first, 1)
-            found = {
-                "kib": (resident(pid) - before) / 1024 / more,
-                "open_us": (cpu(pid) - spent) / more * 1e6,
-                "base_mb": before / 1e6,
-            }
-        if name != "node":
-            close(clients)
-            with serving(*server(name, str(options.beat_seconds)), cores) as (port, pid):
-                open_up_to(min(BEATING, options.members), port)
-                found["beat_us"] = beat(clients, options, pid)
-        return found
+        client.ask("subscribe", channel=CHANNEL)
+        yield client
     finally:
-        close(clients)
+        client.socket.close()
 
 
-def close(clients: list[Client]) -> None:
-    while clients:
-        clients.pop().socket.close()
-
-
-def beat(clients: list[Client], options: argparse.Namespace, pid: int) -> float:
+def beat(name: str, options: argparse.Namespace, cores: list[int]) -> float:
     """Answer heartbeats for a while; the server's CPU time in µs for each of them."""
-    with select.epoll() as poll:
-        by_number = {client.socket.fileno(): client for client in clients}
-        for number in by_number:
-            poll.register(number, select.EPOLLIN)
+    count = min(BEATING, options.members)
+    by_number: dict[int, Client] = {}
+    with (
+        serving(*server(name, str(options.beat_seconds)), cores) as (port, pid),
+        ExitStack() as stack,
+        select.epoll() as poll,
+    ):
 
-        def answer(wanted: int) -> int:
-            answered, deadline = (
-                0,
-                time.monotonic() + 3 * options.beats * options.beat_seconds + WITHIN,
-            )
-            while answered < wanted:
-                for number, _ in poll.poll(0.5):
-                    data = by_number[number].socket.recv(CHUNK)
-                    if not data:
-                        raise LoadError("the server closed a connection that answers")
-                    answered += by_number[number].answer_beats(data)
+        def answer(seconds: float) -> int:
+            """Answer what comes within so many seconds; to how many."""
+            answered = 0
+            for number, _ in poll.poll(seconds):
+                if not (data := by_number[number].socket.recv(CHUNK)):
+                    raise LoadError("the server closed a connection that answers")
+                answered += by_number[number].answer_beats(data)
+            return answered
+
+        def answer_all(beats: int) -> int:
+            answered = 0
+            deadline = time.monotonic() + 3 * beats * options.beat_seconds + WITHIN
+            while answered < beats * count:
+                answered += answer(0.5)
                 if time.monotonic() > deadline:
                     raise LoadError("the heartbeats do not come")
             return answered
 
-        answer(len(clients))
+        for _ in range(count):
+            client = stack.enter_context(idle(name, port))
+            by_number[client.socket.fileno()] = client
+            poll.register(client.socket, select.EPOLLIN)
+            answer(0)  # the first must not be given up before the last is open
+        answer_all(1)
         before = cpu(pid)
-        answered = answer(options.beats * len(clients))
+        answered = answer_all(options.beats)
         return (cpu(pid) - before) / answered * 1e6
 
 
