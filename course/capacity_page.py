@@ -46,8 +46,8 @@ def loads() -> list[tuple[str, Load]]:
     ]
 
 
-def named(name: str, load: Load, language: str) -> list[str]:
-    return [f"{load.connections:,}", str(words()["workload"][name]["said"][language])]
+def named(name: str, load: Load, language: str, how: str = "name") -> list[str]:
+    return [f"{load.connections:,}", str(words()["workload"][name][how][language])]
 
 
 def traffic(language: str) -> str:
@@ -56,7 +56,7 @@ def traffic(language: str) -> str:
     heads = ("connections", "load", "deliveries", "events", "gigabits")
     rows = [
         [
-            *named(name, load, language),
+            *named(name, load, language, "said"),
             rough(load.connections * load.rate),
             rough(capacity.events(load)),
             rough(capacity.gigabits(load, costs)),
