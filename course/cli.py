@@ -25,6 +25,7 @@ COMMANDS = {
     "send": "course.send",
     "record": "course.record",
     "bench": "course.bench",
+    "capacity": "course.capacity",
     "site": "course.site",
     "site-build": "course.site",
     "lint": "course.suite",

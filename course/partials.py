@@ -7,7 +7,9 @@ tables of `site/data/` hold only what no program can say: a sentence in each lan
     NN-slug/run.md  try.md  files.md  diff.md  checks.md  transcript.md
     map.md  settings.md  programs.md  close-codes.md  glossary.md  source-defects.md  broken.md
     balance.md  storm.md  ladder.md
-    bench-fanout.md  bench-memory.md
+    bench-fanout.md  bench-memory.md  bench-emit.md
+    capacity-measured.md  capacity-bus.md  capacity-limits.md
+    capacity-traffic.md  capacity-instances.md
 """
 
 from __future__ import annotations
@@ -21,11 +23,11 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Collection, Iterable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from course import catalogue, diff, frames, plots, storm
+from course import capacity_page, catalogue, diff, frames, plots, storm
 from course.manifest import LANGUAGES, ROOT, Chapter, Course, load
 from course.run import second_instance
 
@@ -47,8 +49,8 @@ def generate() -> None:
     course = load()
     for language in LANGUAGES:
         for chapter in course.chapters:
-            for name, partial in PER_CHAPTER.items():
-                write(language, f"{chapter.slug}/{name}.md", partial(course, chapter, language))
+            for name, made in PER_CHAPTER.items():
+                write(language, f"{chapter.slug}/{name}.md", made(course, chapter, language))
         for name, whole in WHOLE.items():
             write(language, f"{name}.md", whole(course, language))
 
@@ -472,6 +474,11 @@ def keep_step(where: str, described: Collection[str], real: Collection[str]) -> 
         raise DataError(f"site/data/{where} {' and '.join(said)}")
 
 
+def of_capacity(made: Callable[[str], str], course: Course, language: str) -> str:
+    """A table of the page on capacity: it asks for no chapter."""
+    return made(language)
+
+
 PER_CHAPTER: dict[str, Callable[[Course, Chapter, str], str]] = {
     "run": run,
     "try": suggestions,
@@ -491,6 +498,8 @@ WHOLE: dict[str, Callable[[Course, str], str]] = {
     "broken": broken,
     "ladder": ladder,
     "storm": lambda course, language: storm.picture(vocabulary(language)),
-    "bench-fanout": lambda course, language: plots.fanout(plots.results(), language),
-    "bench-memory": lambda course, language: plots.unread(plots.results(), language),
+    "bench-fanout": lambda course, language: plots.fanout(plots.results("fanout"), language),
+    "bench-memory": lambda course, language: plots.unread(plots.results("fanout"), language),
+    "bench-emit": lambda course, language: plots.emit(plots.results("emit"), language),
+    **{name: partial(of_capacity, made) for name, made in capacity_page.TABLES.items()},
 }
