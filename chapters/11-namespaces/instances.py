@@ -1,0 +1,65 @@
+"""Instances: AsyncRedisManager carries every emit to the others, and two things more of ours.
+
+Orders (this user is logged out, everywhere) travel on its channel too. So do numbered probes to
+ourselves: the library says nothing of an outage, neither when it emits nor when it listens.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import socketio
+
+from settings import BUS_TIMEOUT, REDIS_URL
+
+Order = dict[str, Any]
+
+
+class Manager(socketio.AsyncRedisManager):
+    """The library's manager, whose `_publish` and `_listen` are made for subclasses."""
+
+    obey: Callable[[Order], Awaitable[None]]  # what to do with an order
+    gap: Callable[[], Awaitable[None]]  # whom to tell that something may be missing
+    sent = heard = 0  # the numbers of our probes
+    heard_at = 0.0
+
+    async def tell_all(self, **order: Any) -> None:
+        """Give an order to the other instances. Those that cannot hear it now never will."""
+        await self._publish({"method": "order", "host_id": self.host_id, "order": order})
+
+    async def probe(self) -> None:
+        """Publish a number now and then. What comes back has passed where all emits pass."""
+        while True:
+            self.sent += 1
+            await self._publish({"method": "probe", "host_id": self.host_id, "number": self.sent})
+            await asyncio.sleep(BUS_TIMEOUT / 4)
+
+    @property
+    def healthy(self) -> bool:
+        return asyncio.get_running_loop().time() - self.heard_at < BUS_TIMEOUT
+
+    async def _listen(self) -> AsyncIterator[Any]:
+        """What comes, with ours taken out, which the library would not know."""
+        async for text in super()._listen():
+            said = self.json.loads(text)
+            ours = said.get("host_id") == self.host_id
+            if said.get("method") == "probe" and ours:
+                missing = self.heard and said["number"] != self.heard + 1
+                self.heard, self.heard_at = said["number"], asyncio.get_running_loop().time()
+                if missing:
+                    await self.gap()
+            elif said.get("method") == "order" and not ours:
+                await self.obey(said["order"])
+            else:
+                yield said
+
+
+manager = (
+    Manager(
+        REDIS_URL,
+        channel="ws-course:namespaces",
+        redis_options={"socket_timeout": BUS_TIMEOUT, "socket_connect_timeout": BUS_TIMEOUT},
+    )
+    if REDIS_URL
+    else None
+)

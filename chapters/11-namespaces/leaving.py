@@ -1,0 +1,103 @@
+"""Leaving: the ends that the server decides on, and what each of them means to the client.
+
+`41` is final: a browser's client stays away after it, so it is for who logged out or was thrown
+out. A transport that is closed is an accident: the client comes back, with a new token in `auth`.
+"""
+
+import asyncio
+from typing import Any
+
+from audit import note
+from engine import background, let_go_of, sio
+from middleware import Visitor
+from settings import HANDSHAKE_SECONDS
+from tokens import Identity
+
+CLOSE_SECONDS = 1.0  # for a transport to end politely
+LONGEST_SLEEP = 30.0  # seconds: somebody may set the clock that `exp` is read on
+
+
+class Leaving:
+    """Part of a guarded namespace."""
+
+    namespace: str
+    visitors: dict[str, Visitor]
+
+    def end_with_the_token(self, visitor: Visitor) -> None:
+        """A token is judged at the door, once; its client could stay for days. Look again."""
+        left = visitor.identity.seconds_left
+        loop = asyncio.get_running_loop()
+        self.forget_the_token(visitor)
+        if left <= 0:
+            visitor.note("expired")
+            background(hang_up(sio.manager.eio_sid_from_sid(visitor.sid, self.namespace)))
+            return
+        delay = min(left, LONGEST_SLEEP)
+        TIMERS[visitor.sid] = loop.call_later(delay, self.end_with_the_token, visitor)
+
+    def forget_the_token(self, visitor: Visitor) -> None:
+        if timer := TIMERS.pop(visitor.sid, None):
+            timer.cancel()
+
+    def renew(self, visitor: Visitor, identity: Identity) -> None:
+        visitor.identity = identity
+        self.end_with_the_token(visitor)
+
+    async def dismiss(self, visitor: Visitor, code: str, reason: str) -> None:
+        """Say why, then `41`: the client will not come back by itself."""
+        told = {"code": code, "reason": reason}
+        session = sio.manager.eio_sid_from_sid(visitor.sid, self.namespace)
+        await sio.emit("session:ended", told, to=visitor.sid, namespace=self.namespace)
+        await sio.disconnect(visitor.sid, self.namespace)
+        look_later(session)  # the engine is still open
+
+    async def dismiss_user(self, user: str, code: str, reason: str) -> int:
+        """Every client of this user, at this instance; returns how many."""
+        theirs = [one for one in self.visitors.values() if one.identity.user == user]
+        for visitor in theirs:
+            await self.dismiss(visitor, code, reason)
+        return len(theirs)
+
+
+TIMERS: dict[str, asyncio.TimerHandle] = {}  # sid → when its token ends
+
+
+def look_later(session: str) -> None:
+    """An engine costs memory and a heartbeat. Who has entered no namespace in time, loses it."""
+
+    def look() -> None:
+        namespaces = list(sio.manager.get_namespaces())
+        inside = any(sio.manager.sid_from_eio_sid(session, name) for name in namespaces)
+        if session in sio.eio.sockets and not inside:
+            note("auth_failed", reason="entered no namespace in time")
+            background(hang_up(session))
+
+    asyncio.get_running_loop().call_later(HANDSHAKE_SECONDS, look)
+
+
+async def hang_up(session: str | None) -> None:
+    """End the engine: politely, or by force if the client takes nothing."""
+    if session is None:
+        return
+    try:
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await sio.eio.disconnect(session)
+    except TimeoutError:
+        let_go_of(session)
+
+
+def watch_engines(addresses: dict[str, str]) -> None:
+    """Keep book of the engines: from which address each comes, and whether it gets anywhere."""
+    library = dict(sio.eio.handlers)
+
+    async def opened(session: str, environ: dict[str, Any]) -> Any:
+        addresses[session] = environ["aiohttp.request"].remote or "unknown"
+        look_later(session)
+        return await library["connect"](session, environ)
+
+    async def closed(session: str, reason: str) -> Any:
+        addresses.pop(session, None)
+        return await library["disconnect"](session, reason)
+
+    sio.eio.on("connect", opened)
+    sio.eio.on("disconnect", closed)
