@@ -1,7 +1,6 @@
 """The namespace "/admin": for the role admin. It shares the engine with "/", and nothing else.
 
-To one user, to many rooms, and out with somebody: at every instance. Who comes and who goes, with
-the reason, is told to all admins.
+To one user, to many rooms, and out with somebody: at every instance.
 """
 
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 from commands import CHANNEL, EVENT, Refused, named
 from engine import sio
 from guard import Guarded
-from instances import manager
+from instances import manager, require_bus
 from middleware import FOR_ADMINS, Visitor
 from rooms import ROOMS, now
 from session import own_affairs
@@ -48,6 +47,7 @@ class Admin(Guarded):
         rooms = [named({"rooms": room}, "rooms", CHANNEL) for room in rooms]
         if not rooms:
             return {"receivers": 0}  # to=[] would be everybody, also who is not let in yet
+        require_bus()
         receivers = ROOMS.members(rooms)
         await make_room(receivers)
         said = {"data": payload, "from": visitor.identity.user, "ts": now()}
@@ -59,23 +59,20 @@ class Admin(Guarded):
         visitor.note("kick", about=user, reason=reason)
         return {"user": user, "closed": await dismiss_everywhere(user, "kicked", reason)}
 
-    async def tell(self, visitor: Visitor, change: str, **more: Any) -> None:
-        """All admins hear who came and who went."""
-        said = {**visitor.identity.public, "change": change, "ts": now(), **more}
-        await sio.emit("admin:presence", said, to="role:admin", namespace="/admin")
-
 
 ADMIN = Admin()
 
 
 async def dismiss_everywhere(user: str, code: str, reason: str) -> int:
-    """End this user's connections, at every instance; returns how many there were here."""
+    """End this user's connections at every instance; returns how many here. Raises Refused."""
     if code == "logged_out":
         log_out(user)
     if manager is not None:
         at = LOGGED_OUT.get(user, 0.0)
         await manager.tell_all(user=user, code=code, reason=reason, loggedOut=at)
-    return await dismiss_here(user, code, reason)
+    closed = await dismiss_here(user, code, reason)
+    require_bus()  # done here; the others may not have heard
+    return closed
 
 
 async def dismiss_here(user: str, code: str, reason: str) -> int:

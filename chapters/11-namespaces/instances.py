@@ -10,6 +10,7 @@ from typing import Any
 
 import socketio
 
+from commands import Refused
 from settings import BUS_TIMEOUT, REDIS_URL
 
 Order = dict[str, Any]
@@ -63,3 +64,9 @@ manager = (
     if REDIS_URL
     else None
 )
+
+
+def require_bus() -> None:
+    """For what nobody keeps: sent without the bus it would reach a half of them. Raises Refused."""
+    if manager is not None and not manager.healthy:
+        raise Refused("bus_unavailable", "the other instances would not hear of it: try again")

@@ -62,6 +62,12 @@ class Leaving:
 TIMERS: dict[str, asyncio.TimerHandle] = {}  # sid → when its token ends
 
 
+async def announce(visitor: Visitor, change: str, **more: Any) -> None:
+    """All admins hear who comes and who goes: namespaces share a server, and no room."""
+    said = {**visitor.identity.public, "change": change, **more}
+    await sio.emit("admin:presence", said, to="role:admin", namespace="/admin")
+
+
 def look_later(session: str) -> None:
     """An engine costs memory and a heartbeat. Who has entered no namespace in time, loses it."""
 

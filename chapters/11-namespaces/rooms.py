@@ -12,6 +12,7 @@ from commands import MAX_CHANNELS, RESERVED, Publish, Refused, read_channel, rea
 from engine import sio
 from guard import AUTHED, Guarded
 from history import Memory, numbered, read_position
+from leaving import announce
 from middleware import FOR_EVERYBODY, Visitor
 from session import own_affairs
 from settings import REDIS_URL
@@ -41,6 +42,7 @@ class Rooms(Guarded):
 
     async def came(self, visitor: Visitor) -> None:
         """Give back what it was in, and what it has missed. Live events may come in between."""
+        await announce(visitor, "joined")
         if not visitor.since:
             return
         channels: dict[str, Any] = {}
@@ -52,6 +54,9 @@ class Rooms(Guarded):
             except Refused as refused:
                 channels[channel] = {"error": {"code": refused.code, "message": str(refused)}}
         await sio.emit("session:recovered", {"channels": channels}, to=visitor.sid)
+
+    async def went(self, visitor: Visitor, reason: str) -> None:
+        await announce(visitor, "left", reason=reason)
 
     async def gap(self) -> None:
         """The bus was away: only the clients know what they have, and what is missing."""

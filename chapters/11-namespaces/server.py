@@ -16,7 +16,7 @@ from audit import writing
 from client_script import script
 from commands import EVENT, Refused, named, read_publish
 from engine import PATH, background, handle, sio
-from instances import manager
+from instances import manager, require_bus
 from leaving import watch_engines
 from login import ADDRESSES, BUSY_SECONDS, audit, bearer, body, judge, login, refresh, too_many
 from monitor import watch
@@ -54,7 +54,7 @@ async def publish_over_http(request: web.Request) -> web.Response:
         wanted = read_publish(await body(request))
         receivers = await ROOMS.send_event(wanted)
     except Refused as refused:
-        return error(400 if refused.code == "bad_request" else 503, refused.code, str(refused))
+        return refusal(refused)
     return web.json_response({"receivers": receivers}, status=202)
 
 
@@ -64,9 +64,10 @@ async def ask_over_http(request: web.Request) -> web.Response:
     fields = await body(request)
     try:
         user, event = named(fields, "user", NAME), named(fields, "event", EVENT)
+        require_bus()
         answer = await ask(user, event, fields.get("payload"))
     except Refused as refused:
-        return error(400, refused.code, str(refused))
+        return refusal(refused)
     except NobodyThere:
         return error(404, "not_connected", "this user is not here")
     except NoAnswer:
@@ -79,7 +80,16 @@ async def ask_over_http(request: web.Request) -> web.Response:
 async def logout(request: web.Request) -> web.Response:
     """The user's tokens are void from now on, and their connections end: at every instance."""
     user = bearer(request).user
-    return web.json_response({"closed": await dismiss_everywhere(user, "logged_out", "logged out")})
+    try:
+        closed = await dismiss_everywhere(user, "logged_out", "logged out")
+    except Refused as refused:
+        return refusal(refused)
+    return web.json_response({"closed": closed})
+
+
+def refusal(refused: Refused) -> web.Response:
+    status = 503 if refused.code == "bus_unavailable" else 400
+    return error(status, refused.code, str(refused))
 
 
 def error(status: int, code: str, message: str) -> web.Response:

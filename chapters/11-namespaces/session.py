@@ -1,7 +1,7 @@
 """Session data: what the server keeps about one client in one namespace, until it leaves.
 
 The library's session belongs to the engine and to this instance: a client that comes back finds
-nothing of it, one that leaves with `41` and enters anew would find all of it. So guard.py empties it.
+nothing of it, one that leaves with `41` and enters anew would find it all: guard.py empties it.
 """
 
 import re
