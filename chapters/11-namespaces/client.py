@@ -1,50 +1,47 @@
-"""A Socket.IO client in a terminal. It prints one JSON object a line.
+"""A Socket.IO client in a terminal: it logs in, comes back with a new token, and catches up.
 
-Run: python client.py        (URL=http://… for another server; type what follows `42` on the wire,
-for example ["subscribe",{"channel":"room:lobby"}]; the end of the input closes)
+Run: python client.py        (URL=http://… for another server, LOGIN=bob:builder for another user;
+type what follows `42` on the wire, for example ["session:whoami"]; the end of the input closes)
 """
 
 import asyncio
 import json
 import os
 import sys
-import threading
+import urllib.request
 from typing import Any
+from urllib.error import URLError
 from urllib.parse import urlsplit
 
 import socketio
 from socketio.exceptions import ConnectionError, SocketIOError
 
+from catching_up import Places
+from typing_in import read_event, report, typed_lines
+
 URL = os.environ.get("URL", "") or "http://127.0.0.1:8080"
+LOGIN = os.environ.get("LOGIN", "") or "alice:wonderland"
 ACK_SECONDS = 5.0  # to wait for an ack: a server that fails may never send one
 TERMINAL = ("unauthorized", "forbidden", "bad_request")  # refusals that time does not heal
+SCHEMES = {"ws": "http", "wss": "https"}
+PLACE = f"{SCHEMES.get(urlsplit(URL).scheme, urlsplit(URL).scheme)}://{urlsplit(URL).netloc}"
 
 
-def report(event: str, **fields: Any) -> None:
-    print(json.dumps({"event": event, **fields}, ensure_ascii=False), flush=True)
-
-
-def typed_lines() -> asyncio.Queue[str | None]:
-    """What is typed, line by line, then None. A thread reads: the event loop must never wait."""
-    lines: asyncio.Queue[str | None] = asyncio.Queue()
-    loop = asyncio.get_running_loop()
-
-    def read() -> None:
-        for line in sys.stdin:
-            loop.call_soon_threadsafe(lines.put_nowait, line.rstrip("\n"))
-        loop.call_soon_threadsafe(lines.put_nowait, None)
-
-    threading.Thread(target=read, daemon=True).start()
-    return lines
+def log_in() -> str:
+    """A fresh token. Raises URLError."""
+    name, _, password = LOGIN.partition(":")
+    body = json.dumps({"user": name, "password": password}).encode()
+    with urllib.request.urlopen(f"{PLACE}/api/login", body, timeout=ACK_SECONDS) as answer:
+        return str(json.load(answer)["accessToken"])
 
 
 class Client:
-    """The library reconnects by itself. What it forgets on the way is ours: the rooms."""
+    """The library reconnects by itself, and asks `auth` anew each time: token and positions."""
 
     def __init__(self) -> None:
         # handle_sigint: the library would take Ctrl-C for itself.
         self.sio = socketio.AsyncClient(handle_sigint=False)
-        self.channels: set[str] = set()  # to ask for again after each reconnect
+        self.places = Places(self.catch_up, lambda said: report("message", data=said))
         self.opened = self.stopped = False
         self.lines = typed_lines()
         self.sio.on("connect", self.connected)
@@ -52,14 +49,18 @@ class Client:
         self.sio.on("connect_error", self.refused)
         self.sio.on("*", self.heard)
 
+    async def auth(self) -> dict[str, Any]:
+        """Asked on every attempt: a token lives for minutes, a position until the next event."""
+        return {"token": await asyncio.to_thread(log_in), "since": self.places.at}
+
     async def connected(self) -> None:
         self.opened = True
         report("open")
-        for channel in sorted(self.channels):  # another sid, and no room
-            await self.ask("subscribe", {"channel": channel})
 
     async def disconnected(self, reason: str) -> None:
         report("close", code=None, reason=reason)
+        if reason == self.sio.reason.SERVER_DISCONNECT:  # `41`: kicked, or logged out
+            self.stop(reason)
 
     async def refused(self, problem: Any) -> None:
         """A refusal, or nobody there. After the first time the library would try both for ever."""
@@ -67,12 +68,24 @@ class Client:
         if self.opened or data:
             report("refused", data=problem)
         if isinstance(data, dict) and data.get("code") in TERMINAL:
-            report("stopped", why=data["code"])
-            self.stopped = True
-            self.lines.put_nowait(None)
+            self.stop(data["code"])
+
+    def stop(self, why: str) -> None:
+        report("stopped", why=why)
+        self.stopped = True
+        self.lines.put_nowait(None)
 
     async def heard(self, event: str, *data: Any) -> None:
-        report("message", data=[event, *data])
+        """An event. Those with a number are shown in their order, each of them once."""
+        self.places.heard(event, data[0] if data else None)
+
+    async def catch_up(self, channel: str, since: dict[str, Any]) -> Any:
+        data = {"channel": channel, "since": since}
+        try:
+            answer = await self.sio.call("subscribe", data, timeout=ACK_SECONDS)
+        except SocketIOError:
+            return None
+        return answer.get("data")
 
     async def ask(self, event: str, *data: Any) -> None:
         """Emit, and report the ack."""
@@ -81,29 +94,23 @@ class Client:
         except SocketIOError as error:  # no ack in time, or no connection now
             report("refused", data=[event, *data], why=f"{type(error).__name__}: {error}")
             return
-        if event in ("subscribe", "unsubscribe") and answer.get("ok"):
-            change = self.channels.add if event == "subscribe" else self.channels.discard
-            change(answer["data"]["channel"])
         report("message", data=answer)
+        if event in ("subscribe", "unsubscribe") and answer.get("ok"):
+            note = self.places.subscribed if event == "subscribe" else self.places.unsubscribed
+            note(answer["data"])
 
     async def say(self, line: str) -> None:
         """One typed line: a JSON array, the event's name first."""
-        try:
-            typed = json.loads(line)
-        except ValueError:
-            typed = None
-        if not isinstance(typed, list) or not typed:
-            report("refused", data=line, why='not of the form ["event", …]')
-            return
-        await self.ask(str(typed[0]), *typed[1:])
+        if typed := read_event(line):
+            await self.ask(str(typed[0]), *typed[1:])
 
 
 async def main() -> int:
-    client, parts = Client(), urlsplit(URL)
-    scheme = {"ws": "http", "wss": "https"}.get(parts.scheme, parts.scheme)
+    client = Client()
     try:
-        await client.sio.connect(f"{scheme}://{parts.netloc}", retry=False)
-    except ConnectionError as error:
+        await asyncio.to_thread(log_in)  # a wrong password is said once, and not for ever
+        await client.sio.connect(PLACE, auth=client.auth, retry=False)
+    except (ConnectionError, URLError, OSError) as error:
         print(f"cannot connect to {URL}: {error}", file=sys.stderr)
         return 1
     while (line := await client.lines.get()) is not None:
