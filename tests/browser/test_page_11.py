@@ -71,12 +71,12 @@ async def test_each_namespace_has_a_door_of_its_own(
     await log_in(bob, "bob:builder")
     await namespace(bob, "/admin", "✕ refused")
     assert '"forbidden"' in (await bob.logged("refused", "/admin", kind="problem")).content
-    await expect(bob.page.locator("#for-admins")).to_be_disabled()
+    await expect(bob.button("→ Kick")).to_be_disabled()
 
     await log_in(alice, "alice:wonderland")
     for name in ("/", "/admin", "/monitor"):
         await namespace(alice, name, "● connected")
-    await expect(alice.page.locator("#monitor")).to_have_text(re.compile(r"\d+ engines"))
+    await expect(alice.page.locator("#monitor")).to_have_text(re.compile(r"engines \d+"))
     await alice.press("Knock at /admin with a bad token")
 
     await namespace(alice, "/admin", "✕ refused")
@@ -116,7 +116,7 @@ async def test_after_a_lost_line_what_was_missed_comes_by_itself(
     await log_in(bob, "bob:builder", instance=1)
     await log_in(alice, "alice:wonderland")
     for page in (bob, alice):
-        await page.field("Channel").or_(page.page.locator("#channel")).first.fill("room:missed")
+        await page.page.locator("#channel").fill("room:missed")
         await page.press("→ Join")
         await page.logged("ack", "room:missed", kind="in")
     await bob.page.evaluate("manager.reconnectionDelay(1500); manager.reconnectionDelayMax(3000)")
@@ -153,8 +153,11 @@ async def test_what_is_too_much_or_not_theirs_gets_an_error(
     await page.logged("close", "io server disconnect")
 
 
-@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
-@pytest.mark.parametrize(("language", "dark"), [("en", False), ("zh", True)], ids=["en", "zh"])
+@pytest.mark.parametrize(
+    ("viewport", "language", "dark"),
+    [(WIDE, "en", False), (NARROW, "zh", True)],
+    ids=["wide-en-light", "narrow-zh-dark"],
+)
 async def test_the_page_can_be_read(
     together: Server, new_page: NewPage, viewport: Any, language: str, dark: bool
 ) -> None:
