@@ -5,7 +5,6 @@ name two). It goes past all that guards the server: whoever reaches Valkey may s
 """
 
 import asyncio
-import os
 import sys
 import time
 
@@ -13,8 +12,9 @@ import socketio
 from redis import asyncio as redis
 from redis.exceptions import RedisError
 
+from settings import REDIS_URL
+
 CHANNEL = "ws-course:namespaces"  # the same as the servers'
-REDIS_URL = os.environ.get("REDIS_URL", "")
 
 
 async def main(rooms: list[str]) -> int:
