@@ -8,18 +8,18 @@ import logging
 import math
 import sys
 import weakref
-from collections.abc import Coroutine
-from typing import Any
 
 import socketio
 from aiohttp import web
 
 import packets
+from background import background
 from instances import manager
 from settings import ALLOWED_ORIGINS, HEARTBEAT_SECONDS, MAX_MESSAGE_BYTES
 
 PATH = "/socket.io/"
 BEAT = max(1, math.ceil(HEARTBEAT_SECONDS))  # whole seconds: the library announces 0.3 s as 0
+CLOSE_SECONDS = 1.0  # for the other side of a closing handshake
 LIMIT = MAX_MESSAGE_BYTES + 1  # aiohttp refuses messages from its limit on, not beyond it
 
 
@@ -55,15 +55,6 @@ sio = socketio.AsyncServer(
     client_manager=manager,  # None: the library's own, for a single process
 )
 
-TASKS: set[asyncio.Task[Any]] = set()
-
-
-def background(work: Coroutine[Any, Any, Any]) -> None:
-    """Do it beside what runs now; the loop alone would forget the task."""
-    task = asyncio.get_running_loop().create_task(work)
-    TASKS.add(task)
-    task.add_done_callback(TASKS.discard)
-
 
 # Every WebSocket that is open, with the request it was: the library keeps them to itself.
 WEBSOCKETS: weakref.WeakKeyDictionary[web.WebSocketResponse, web.Request] = (
@@ -82,6 +73,23 @@ def websocket_request(session: str) -> web.Request | None:
     upgrades = (request for request in WEBSOCKETS.values() if request.query.get("sid") == session)
     first: web.Request | None = sio.environ.get(session, {}).get("aiohttp.request")
     return next(upgrades, first)
+
+
+async def hang_up(session: str, code: int, reason: str) -> None:
+    """End the engine so that its client comes back: a WebSocket by a close frame, of ours.
+
+    The library would say `1` in it first. Python's client takes that for good, as it does `41`.
+    """
+    request = websocket_request(session)
+    line = next((socket for socket, its in WEBSOCKETS.items() if its is request), None)
+    try:
+        async with asyncio.timeout(CLOSE_SECONDS):
+            if line is not None:
+                await line.close(code=code, message=reason.encode())
+            else:
+                await sio.eio.disconnect(session)
+    except TimeoutError:
+        let_go_of(session)
 
 
 def let_go_of(session: str) -> None:

@@ -8,12 +8,13 @@ import asyncio
 from typing import Any
 
 from audit import note
-from engine import background, let_go_of, sio
+from background import background
+from engine import hang_up, sio
 from middleware import Visitor
 from settings import HANDSHAKE_SECONDS
 from tokens import Identity
 
-CLOSE_SECONDS = 1.0  # for a transport to end politely
+TOO_LATE, EXPIRED = 4408, 4410  # close codes: come back · with a new token
 LONGEST_SLEEP = 30.0  # seconds: somebody may set the clock that `exp` is read on
 
 
@@ -30,7 +31,8 @@ class Leaving:
         self.forget_the_token(visitor)
         if left <= 0:
             visitor.note("expired")
-            background(hang_up(sio.manager.eio_sid_from_sid(visitor.sid, self.namespace)))
+            session = sio.manager.eio_sid_from_sid(visitor.sid, self.namespace)
+            background(hang_up(session, EXPIRED, "the token has expired"))
             return
         delay = min(left, LONGEST_SLEEP)
         TIMERS[visitor.sid] = loop.call_later(delay, self.end_with_the_token, visitor)
@@ -76,20 +78,9 @@ def look_later(session: str) -> None:
         inside = any(sio.manager.sid_from_eio_sid(session, name) for name in namespaces)
         if session in sio.eio.sockets and not inside:
             note("auth_failed", reason="entered no namespace in time")
-            background(hang_up(session))
+            background(hang_up(session, TOO_LATE, "no namespace in time"))
 
     asyncio.get_running_loop().call_later(HANDSHAKE_SECONDS, look)
-
-
-async def hang_up(session: str | None) -> None:
-    """End the engine: politely, or by force if the client takes nothing."""
-    if session is None:
-        return
-    try:
-        async with asyncio.timeout(CLOSE_SECONDS):
-            await sio.eio.disconnect(session)
-    except TimeoutError:
-        let_go_of(session)
 
 
 def watch_engines(addresses: dict[str, str]) -> None:

@@ -13,9 +13,10 @@ from aiohttp import web
 from admin import ADMIN, dismiss_everywhere, obey
 from asking import NoAnswer, NobodyThere, TooManyQuestions, ask
 from audit import writing
+from background import background
 from client_script import script
 from commands import EVENT, Refused, named, read_publish
-from engine import PATH, background, handle, sio
+from engine import PATH, handle, sio
 from instances import manager, require_bus
 from leaving import watch_engines
 from login import ADDRESSES, BUSY_SECONDS, audit, bearer, body, judge, login, refresh, too_many

@@ -12,11 +12,10 @@ from typing import Any
 
 from aiohttp import WSCloseCode, web
 
-from engine import LIMIT, WEBSOCKETS, note_websocket, sio
+from engine import CLOSE_SECONDS, LIMIT, WEBSOCKETS, note_websocket, sio
 from settings import ALLOWED_ORIGINS, HOST, PORT
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-CLOSE_SECONDS = 1.0  # how long to wait for the other side of a closing handshake
 
 
 def check_origin(request: web.Request) -> None:

@@ -16,7 +16,7 @@ from tests.harness.door import ADMIN, MEMBER, VISITOR, User, post
 from tests.harness.exchange import Exchange
 from tests.harness.guest import Guest, Packet, forged, guest, is_error, stranger, token_of
 from tests.harness.place import secret
-from tests.harness.socketio_peer import POLLING, WEBSOCKET
+from tests.harness.socketio_peer import POLLING, WEBSOCKET, PollingPeer
 from tests.harness.subject import Subject
 from tests.harness.verdict import check, fail, require
 
@@ -643,7 +643,8 @@ async def test_token_runs_out(subject: Subject) -> None:
     """At `exp` the transport ends, without `41`, unless `auth:refresh` brought a newer token.
 
     A token is judged once, at the door; its connection could stay for days. `41` would keep the
-    client away for good, and an end of the transport makes it come back with a new token.
+    client away for good, and an end of the transport makes it come back with a new token. The
+    engine's packet `1` is as final for Python's client: end a WebSocket by its close frame.
 
     Somebody else's token is "forbidden", a bad one "unauthorized".
     """
@@ -666,6 +667,8 @@ async def test_token_runs_out(subject: Subject) -> None:
         heard = await client.until_end(max(0.0, exp - time.time()) + SLACK)
         final = [packet for packet in heard if packet.kind == "1"]
         require(not final, "the client is sent away for good", expected="no 41", got=final)
+        closed = client.told_to_close and not isinstance(client.peer, PollingPeer)
+        require(not closed, "it is sent away for good", expected="a close frame", got="1")
         early = exp - time.time()
         require(early < 0.5, "the connection ends before exp", expected="exp", got=f"{early:.1f} s")
 

@@ -77,6 +77,7 @@ class Guest:
         self.subject = subject
         self.peer = peer
         self.number = 0
+        self.told_to_close = False  # by a packet of the engine's
         self.waiting: deque[Packet] = deque()  # came, and not yet asked for
         self.presence: deque[dict[str, Any]] = deque()  # who came and went, as admins hear
         self.acks: dict[int, Packet] = {}
@@ -208,6 +209,7 @@ class Guest:
                     break
                 return heard
             if text == "1":
+                self.told_to_close = True
                 return heard
             if text != "6":
                 heard.append(read_packet(text))
