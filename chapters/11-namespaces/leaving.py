@@ -5,16 +5,17 @@ out. A transport that is closed is an accident: the client comes back, with a ne
 """
 
 import asyncio
+from collections import Counter
 from typing import Any
 
 from audit import note
 from background import background
 from engine import hang_up, sio
 from middleware import Visitor
-from settings import HANDSHAKE_SECONDS
+from settings import HANDSHAKE_SECONDS, MAX_STRIKES
 from tokens import Identity
 
-TOO_LATE, EXPIRED = 4408, 4410  # close codes: come back · with a new token
+NONSENSE, TOO_LATE, EXPIRED = 4400, 4408, 4410  # close codes: stop · again · with a new token
 LONGEST_SLEEP = 30.0  # seconds: somebody may set the clock that `exp` is read on
 
 
@@ -86,15 +87,28 @@ def look_later(session: str) -> None:
 def watch_engines(addresses: dict[str, str]) -> None:
     """Keep book of the engines: from which address each comes, and whether it gets anywhere."""
     library = dict(sio.eio.handlers)
+    strikes: Counter[str] = Counter()
 
     async def opened(session: str, environ: dict[str, Any]) -> Any:
         addresses[session] = environ["aiohttp.request"].remote or "unknown"
         look_later(session)
         return await library["connect"](session, environ)
 
+    async def message(session: str, data: Any) -> Any:
+        """The library logs a packet that is none, and keeps its sender: no rule sees it."""
+        try:
+            return await library["message"](session, data)
+        except Exception:
+            strikes[session] += 1
+            if strikes[session] == MAX_STRIKES:
+                background(hang_up(session, NONSENSE, "too many packets that are none"))
+            raise
+
     async def closed(session: str, reason: str) -> Any:
         addresses.pop(session, None)
+        strikes.pop(session, None)
         return await library["disconnect"](session, reason)
 
     sio.eio.on("connect", opened)
+    sio.eio.on("message", message)
     sio.eio.on("disconnect", closed)

@@ -26,6 +26,7 @@ from serving import serve
 from users import KNOWN, NAME
 
 PAGE = Path(__file__).with_name("index.html")
+STATUS = {"bus_unavailable": 503}
 
 
 async def page(request: web.Request) -> web.FileResponse:
@@ -39,8 +40,7 @@ async def ping(request: web.Request) -> web.Response:
 async def health(request: web.Request) -> web.Response:
     """For who decides where clients go: an instance without its bus hears half of what is said."""
     well = manager is None or manager.healthy
-    said = {"ok": well, "bus": "redis" if manager else "memory"}
-    return web.json_response(said, status=200 if well else 503)
+    return web.json_response({"ok": well}, status=200 if well else 503)
 
 
 async def stats(request: web.Request) -> web.Response:
@@ -89,8 +89,7 @@ async def logout(request: web.Request) -> web.Response:
 
 
 def refusal(refused: Refused) -> web.Response:
-    status = 503 if refused.code == "bus_unavailable" else 400
-    return error(status, refused.code, str(refused))
+    return error(STATUS.get(refused.code, 400), refused.code, str(refused))
 
 
 def error(status: int, code: str, message: str) -> web.Response:

@@ -4,6 +4,7 @@ All clients of these checks have tokens: of a login, or made by hand with the pr
 """
 
 import asyncio
+import contextlib
 import json
 import time
 from collections.abc import AsyncIterator
@@ -18,7 +19,7 @@ from tests.harness.guest import Guest, Packet, forged, guest, is_error, stranger
 from tests.harness.place import secret
 from tests.harness.socketio_peer import POLLING, WEBSOCKET, PollingPeer
 from tests.harness.subject import Subject
-from tests.harness.verdict import check, fail, require
+from tests.harness.verdict import CheckFailure, check, fail, require
 
 NAMESPACES = ("/", "/admin")
 RATE, BURST, STRIKES, SEATS, PER_IP = 2, 6, 4, 2, 12  # of the program whose limits are small
@@ -345,6 +346,24 @@ async def test_rate_limit_over_all_sockets(strict: Subject) -> None:
     require(packet.kind == "1", "the client is not sent away", expected="41", got=packet)
     for client in (one, two, other):
         await client.close()
+
+
+@check("Wire contract, chapter 11")
+async def test_packets_that_are_none_count(strict: Subject) -> None:
+    """MAX_STRIKES packets that are no packets end their sender, on both transports; others live.
+
+    No event comes of them, so no rule of the events sees them: the library logs each, and keeps the
+    client. It could go on for ever, and fill the log.
+    """
+    other = await guest(strict, ADMIN)
+    for transport in ("websocket", "polling"):
+        bad = await guest(strict, MEMBER, transport=transport)
+        for number in range(2 * STRIKES):
+            with contextlib.suppress(CheckFailure):  # it may be out already
+                await bad.send(f"4{'x' * (number + 1)}")
+        await bad.until_end(SLACK)
+    await other.ask("app:ping")
+    await other.close()
 
 
 @check("Wire contract, chapters 8 and 11")
