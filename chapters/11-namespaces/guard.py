@@ -13,6 +13,7 @@ import socketio
 from socketio.exceptions import ConnectionRefusedError
 
 from audit import note
+from background import background
 from commands import Refused
 from engine import sio
 from leaving import Leaving
@@ -58,7 +59,7 @@ class Guarded(socketio.AsyncNamespace, Leaving):
         except Refused as refused:
             if refused.code in ("forbidden", "rate_limited"):
                 kind = "denied" if refused.code == "forbidden" else refused.code
-                visitor.note(kind, name=event[:40], reason=str(refused))
+                visitor.note_refusal(kind, name=event[:40], reason=str(refused))
             if struck_out(visitor):
                 await self.dismiss(visitor, "rate_limited", "too many events, again and again")
             return failure(refused)
@@ -106,14 +107,14 @@ class Guarded(socketio.AsyncNamespace, Leaving):
         for room in (AUTHED, *visitor.rooms):
             await self.enter_room(sid, room)
         visitor.note("connect")
-        sio.start_background_task(self.came, visitor)
+        background(self.came(visitor))
 
     async def leave(self, sid: str, reason: str) -> None:
         if (visitor := self.visitors.pop(sid, None)) is None:
             return
         self.forget_the_token(visitor)
         seconds = round(time.monotonic() - visitor.began, 3)
-        visitor.note("disconnect", reason=reason, seconds=seconds)
+        visitor.note("disconnect", reason=reason, seconds=seconds, refused=visitor.refused)
         if reason == sio.reason.PING_TIMEOUT:
             let_go(sid, self.namespace)
         await self.went(visitor, reason)

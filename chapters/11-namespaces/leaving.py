@@ -11,6 +11,7 @@ from typing import Any
 from audit import note
 from background import background
 from engine import hang_up, sio
+from instances import manager
 from middleware import Visitor
 from settings import HANDSHAKE_SECONDS, MAX_STRIKES
 from tokens import Identity
@@ -50,7 +51,8 @@ class Leaving:
         """Say why, then `41`: the client will not come back by itself."""
         told = {"code": code, "reason": reason}
         session = sio.manager.eio_sid_from_sid(visitor.sid, self.namespace)
-        await sio.emit("session:ended", told, to=visitor.sid, namespace=self.namespace)
+        here = {"to": visitor.sid, "namespace": self.namespace, "ignore_queue": True}
+        await sio.emit("session:ended", told, **here)
         await sio.disconnect(visitor.sid, self.namespace)
         look_later(session)  # the engine is still open
 
@@ -68,7 +70,9 @@ TIMERS: dict[str, asyncio.TimerHandle] = {}  # sid → when its token ends
 async def announce(visitor: Visitor, change: str, **more: Any) -> None:
     """All admins hear who comes and who goes: namespaces share a server, and no room."""
     said = {**visitor.identity.public, "change": change, **more}
-    await sio.emit("admin:presence", said, to="role:admin", namespace="/admin")
+    alone = manager is not None and not manager.healthy  # then do not wait for the bus
+    to = {"to": "role:admin", "namespace": "/admin", "ignore_queue": alone}
+    await sio.emit("admin:presence", said, **to)
 
 
 def look_later(session: str) -> None:

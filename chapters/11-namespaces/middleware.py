@@ -15,6 +15,8 @@ from history import Position, read_position
 from settings import MAX_CONNECTIONS_PER_USER
 from tokens import BadToken, Identity, read
 
+MOST_LINES = 50  # in the audit log, of one client's refusals
+
 
 @dataclass(slots=True)
 class Visitor:
@@ -27,6 +29,7 @@ class Visitor:
     since: dict[str, Position] = field(default_factory=dict)  # where it stopped, last time
     channels: set[str] = field(default_factory=set)
     strikes: int = 0  # events refused in a row because there were too many
+    refused: int = 0  # events, in all
     began: float = field(default_factory=time.monotonic)
 
     @property
@@ -38,6 +41,12 @@ class Visitor:
         """A line in the audit log."""
         who = {**self.identity.public, "ip": self.ip, "namespace": self.namespace}
         note(event, **who, **fields)
+
+    def note_refusal(self, event: str, **fields: Any) -> None:
+        """The first of them one by one; one client must not fill the log."""
+        self.refused += 1
+        if self.refused <= MOST_LINES:
+            self.note(event, **fields)
 
 
 @dataclass(slots=True)

@@ -11,15 +11,12 @@ from typing import Any
 from commands import MAX_CHANNELS, RESERVED, Publish, Refused, read_channel, read_publish
 from engine import sio
 from guard import AUTHED, Guarded
-from history import Memory, numbered, read_position
+from history import numbered, read_position
 from leaving import announce
 from middleware import FOR_EVERYBODY, Visitor
 from session import own_affairs
-from settings import REDIS_URL
 from slow import make_room
-from valkey_history import Stream
-
-HISTORY_OF = Stream() if REDIS_URL else Memory()
+from valkey_history import HISTORY_OF
 
 
 class Rooms(Guarded):
@@ -47,20 +44,23 @@ class Rooms(Guarded):
             return
         channels: dict[str, Any] = {}
         for channel, position in visitor.since.items():
+            if visitor.sid not in self.visitors:
+                return  # it has left again
             try:
                 channels[channel] = await self.subscribe(
                     visitor, {"channel": channel, "since": position.public}
                 )
             except Refused as refused:
                 channels[channel] = {"error": {"code": refused.code, "message": str(refused)}}
-        await sio.emit("session:recovered", {"channels": channels}, to=visitor.sid)
+        await sio.emit(
+            "session:recovered", {"channels": channels}, to=visitor.sid, ignore_queue=True
+        )
 
     async def went(self, visitor: Visitor, reason: str) -> None:
         await announce(visitor, "left", reason=reason)
 
     async def gap(self) -> None:
         """The bus was away: only the clients know what they have, and what is missing."""
-        print("the bus was away: every client is asked to catch up", flush=True)
         await sio.emit("session:gap", {"ts": now()}, to=AUTHED, ignore_queue=True)
 
     # Rooms

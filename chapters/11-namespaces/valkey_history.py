@@ -11,7 +11,7 @@ from redis import asyncio as redis
 from redis.exceptions import RedisError
 
 from commands import Refused
-from history import Event, Position, numbered
+from history import Event, Memory, Position, numbered
 from packets import dumps
 from settings import BUS_TIMEOUT, HISTORY, REDIS_URL
 
@@ -83,3 +83,6 @@ class Stream:
             return top, None
         events = enumerate((json.loads(entry["event"]) for _, entry in found), since.seq + 1)
         return top, [numbered(event, top.epoch, seq) for seq, event in events]
+
+
+HISTORY_OF = Stream() if REDIS_URL else Memory()
