@@ -33,6 +33,17 @@ def log_in(base: str, login: str) -> str:
     return str(post(base, "/api/login", {"user": name, "password": password})["accessToken"])
 
 
+async def accepting(port: int) -> None:
+    while True:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            await asyncio.sleep(0.05)
+        else:
+            writer.close()
+            return
+
+
 @pytest.mark.parametrize("name", ["audit.py", "limits.py", "tokens.py", "users.py"])
 def test_what_chapter_8_taught_is_taken_as_it_is(name: str) -> None:
     assert (FOLDER / name).read_bytes() == (load().chapter(8).folder / name).read_bytes()
@@ -50,6 +61,7 @@ async def test_another_process_emits_to_both_instances() -> None:
         await process.ready()
         async with asyncio.timeout(WITHIN):
             for number, login in ((port, "bob:builder"), (port + 1, "bob:builder")):
+                await accepting(number)
                 base = f"http://127.0.0.1:{number}"
                 client = socketio.AsyncClient(reconnection=False, handle_sigint=False)
                 client.on("*", lambda event, data, at=number: heard.put_nowait((at, event)))
