@@ -21,6 +21,7 @@ class Manager(socketio.AsyncRedisManager):
 
     obey: Callable[[Order], Awaitable[None]]  # what to do with an order
     gap: Callable[[], Awaitable[None]]  # whom to tell that something may be missing
+    thread: Any  # the library's task that listens
     sent = heard = 0  # the numbers of our probes
     heard_at = 0.0
 
@@ -30,10 +31,20 @@ class Manager(socketio.AsyncRedisManager):
 
     async def probe(self) -> None:
         """Publish a number now and then. What comes back has passed where all emits pass."""
+        now = asyncio.get_running_loop().time
+        tried = now()
         while True:
             self.sent += 1
             await self._publish({"method": "probe", "host_id": self.host_id, "number": self.sent})
+            if now() - max(self.heard_at, tried) > 2 * BUS_TIMEOUT:
+                tried = now()
+                self.listen_anew()
             await asyncio.sleep(BUS_TIMEOUT / 4)
+
+    def listen_anew(self) -> None:
+        """The library waits up to a minute between two attempts, and for ever on a dead line."""
+        self.thread.cancel()
+        self.thread = self.server.start_background_task(self._thread)
 
     @property
     def healthy(self) -> bool:
