@@ -271,7 +271,7 @@ async def play(both: Instances, outage: Outage) -> None:
     deadline = asyncio.get_running_loop().time() + BACK_SECONDS
     while not outage.gap and asyncio.get_running_loop().time() < deadline:
         await bob.ask("app:ping")
-        outage.gap = any(packet.name == "session:gap" for packet in bob.waiting)
+        outage.gap = bob.gaps > 0
         await asyncio.sleep(0.05)
     since = {"channel": "room:outage", "since": position}
     outage.found = await bob.ask("subscribe", since)

@@ -80,6 +80,7 @@ class Guest:
         self.told_to_close = False  # by a packet of the engine's
         self.waiting: deque[Packet] = deque()  # came, and not yet asked for
         self.presence: deque[dict[str, Any]] = deque()  # who came and went, as admins hear
+        self.gaps = 0  # how often the server has said that events may be missing
         self.acks: dict[int, Packet] = {}
         self.answers: Callable[[Packet], str] | None = None  # what stands in the ack: "[1,2]"
 
@@ -93,6 +94,9 @@ class Guest:
         packet = read_packet(text)
         if packet.kind == ACK and packet.number is not None:
             self.acks[packet.number] = packet
+            return
+        if packet.name == "session:gap":
+            self.gaps += 1
             return
         if packet.name == "admin:presence":
             self.presence.append(packet.said)
