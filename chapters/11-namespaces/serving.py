@@ -50,6 +50,18 @@ async def say_goodbye_to_all() -> None:
                 request.transport.abort()
 
 
+async def end_tasks() -> None:
+    """Cancel what still runs, again if need be: on its way through a library that tries again for
+    ever a cancellation may be taken for one more lost connection.
+    """
+    for _ in range(5):
+        if not (left := asyncio.all_tasks() - {asyncio.current_task()}):
+            return
+        for task in left:
+            task.cancel()
+        await asyncio.wait(left, timeout=CLOSE_SECONDS)
+
+
 async def serve(
     *routes: web.AbstractRouteDef,
     guards: list[Any],
@@ -80,3 +92,4 @@ async def serve(
     await say_goodbye_to_all()
     await sio.shutdown()  # its own tasks; it asks to be ended before the web server
     await runner.cleanup()
+    await end_tasks()
