@@ -18,7 +18,7 @@ from settings import HOST, PORT, REDIS_URL
 
 NAMES = {"A": PORT, "B": PORT + 1}
 READY = b"listening on"
-STOP_SECONDS = 5.0  # from SIGTERM until SIGKILL
+STOP_SECONDS = 3.0  # from SIGTERM until SIGKILL
 
 
 def start_valkey() -> Any:
