@@ -33,6 +33,7 @@ from tests.harness.socketio_peer import (
     SocketMember,
     SocketPeer,
     WebSocketPeer,
+    admitted,
 )
 from tests.harness.spawning import Child
 from tests.harness.verdict import CheckFailure, NotAsked, fail, require
@@ -269,7 +270,7 @@ class Subject:
         self.environment = local_secrets(task.get("secrets", ()), {})
         told = "" if self.is_process else os.environ.get("USERS") or DEFAULT_USERS
         self.door = Door(self.path, told)
-        Peer.door = self.door if task.get("entry") == "ticket" else None
+        Peer.door = self.door if task.get("entry") else None
         if Peer.door:
             self.environment |= Door.environment
         if self.dialect == "socketio":
@@ -383,7 +384,7 @@ class Subject:
             await peer.welcome()
             return
         await peer.message("0{…}, the open packet")
-        await peer.send_text("40")
+        await peer.send_text(await admitted(peer, "40"))
         await peer.message("40{…}, the welcome of Socket.IO")
 
     async def http(self, method: str, path: str, body: bytes | None = None) -> Response:
