@@ -23,6 +23,7 @@ NEEDS = {
     "check": ["learner"],
     "wire": ["learner"],
     "send": ["learner"],
+    "doctor": ["learner"],
     "record": ["learner"],
     "bench": ["learner", "test"],
     "site": ["learner", "docs"],

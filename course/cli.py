@@ -23,6 +23,7 @@ COMMANDS = {
     "diff": "course.diff",
     "wire": "course.wire_command",
     "send": "course.send",
+    "doctor": "course.doctor.command",
     "record": "course.record",
     "bench": "course.bench",
     "site": "course.site",
