@@ -25,6 +25,9 @@ diff-%:
 hint-%:
 	@$(COURSE) hint "$*"
 
+break-%:
+	@$(COURSE) break "$*"
+
 record-%:
 	@$(COURSE) record "$*"
 

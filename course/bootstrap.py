@@ -24,6 +24,7 @@ NEEDS = {
     "wire": ["learner"],
     "send": ["learner"],
     "doctor": ["learner"],
+    "break": ["learner", "test"],
     "record": ["learner"],
     "bench": ["learner", "test"],
     "site": ["learner", "docs"],

@@ -24,6 +24,7 @@ COMMANDS = {
     "wire": "course.wire_command",
     "send": "course.send",
     "doctor": "course.doctor.command",
+    "break": "course.labs.command",
     "record": "course.record",
     "bench": "course.bench",
     "site": "course.site",

@@ -29,6 +29,8 @@ TALK_BYTES = 2_097_152  # read in one conversation, in all
 MESSAGE_BYTES = 65_536  # kept of one message
 READ_BYTES = 65_536
 KEPT = 1_000  # messages; the first ones are enough to judge
+FRAMES = 5_000  # in one conversation; more is a flood, however small they are
+PONGS = 100  # that are sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ class Talk:
         self.bad = ""
         self.last = self.began  # when anything came or went
         self._read = 0
+        self._count = 0
         self._frames = FrameReader(masked=False, keep=MESSAGE_BYTES, limit=TALK_BYTES)
         self._parts: tuple[int, bytearray] | None = None
 
@@ -130,12 +133,13 @@ class Talk:
         self.last = now()
         self._read += len(data)
         for item in self._frames.feed(data):
+            self._count += 1
             if isinstance(item, Frame):
                 self._frame(item)
             elif isinstance(item, BadFrame):
                 self.bad = item.reason
                 self._end("bad")
-        if self._read > TALK_BYTES and self.ended is None:
+        if self.ended is None and (self._read > TALK_BYTES or self._count > FRAMES):
             self._end("flood")
 
     def _frame(self, frame: Frame) -> None:
@@ -145,9 +149,10 @@ class Talk:
             self.bad = "a server must not mask"
             self._end("bad")
         elif frame.opcode == PING:
-            self.pings.append(now())
-            pong = build(PONG, frame.payload[:125], mask=secrets.token_bytes(4))
-            self.line.writer.write(pong)
+            if len(self.pings) < PONGS:
+                self.pings.append(now())
+                pong = build(PONG, frame.payload[:125], mask=secrets.token_bytes(4))
+                self.line.writer.write(pong)
         elif frame.opcode == PONG:
             if len(self.pongs) < KEPT:
                 self.pongs[frame.payload] = now()
