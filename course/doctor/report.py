@@ -15,10 +15,11 @@ from typing import Any, Literal
 
 from course import console
 from course.frames import escape, hide
-from course.manifest import ROOT, load
+from course.manifest import load
 
 Verdict = Literal["ok", "warning", "problem"]
 VOCABULARY = Path(__file__).with_name("findings.toml")
+SYMPTOMS = "reference/troubleshooting"  # the page of all symptoms
 SHOWN = 300  # characters of a server's own words
 PROBES = (
     *("dns", "tcp", "tls", "mixed", "engine", "stickiness", "cors", "upgrade", "accept", "origin"),
@@ -80,20 +81,18 @@ class Finding:
         facts = {name: safe(value) for name, value in self.facts.items()}
         return str(self.entry["said"][language]).format(**facts)
 
-    def lesson(self) -> str:
-        """The slug of the lesson to read; empty where nothing is wrong."""
-        number = self.entry.get("lesson")
-        course = load()
-        chapters = {chapter.number: chapter.slug for chapter in course.chapters}
-        chapters |= {plan.number: plan.slug for plan in course.planned}
-        return chapters[number] if number else ""
+    def lesson(self, language: str) -> str:
+        """The page to read: that of the chapter, or of all symptoms where it is still planned."""
+        slugs = {chapter.number: chapter.slug for chapter in load().chapters}
+        slug = slugs.get(self.entry["lesson"])
+        return f"site/{language}/{f'chapters/{slug}' if slug else SYMPTOMS}.md"
 
     def as_json(self, language: str) -> dict[str, Any]:
         told: dict[str, Any] = {"probe": self.probe, "verdict": self.verdict, "code": self.code}
         told["evidence"] = self.evidence(language)
         if self.verdict != "ok":
             told |= {name: self.entry[name][language] for name in ("cause", "cure")}
-            told["lesson"] = self.lesson()
+            told["lesson"] = self.lesson(language)
         return told
 
 
@@ -161,9 +160,9 @@ def show(finding: Finding, language: str) -> str:
         first, *rest = _wrapped(text, language)
         lines.append(f"    {console.bold(words[name])}{gap}{first}")
         lines += [f"           {line}" for line in rest]
-    page = ROOT / "site" / language / "chapters" / f"{finding.lesson()}.md"
-    if page.exists():
-        lines.append(f"    {console.bold(words['read'])}   {page.relative_to(ROOT)}")
+    lines.append(
+        f"    {console.bold(words['read'])}{' ' * (7 - len(words['read']))}{finding.lesson(language)}"
+    )
     return "\n".join(lines)
 
 
