@@ -8,6 +8,7 @@ tables of `site/data/` hold only what no program can say: a sentence in each lan
     map.md  settings.md  programs.md  close-codes.md  glossary.md  source-defects.md  broken.md
     balance.md  storm.md  ladder.md
     bench-fanout.md  bench-memory.md
+    labs.md  findings.md  diagnosis.md
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from pathlib import Path
 from typing import Any
 
 from course import catalogue, diff, frames, plots, storm
+from course.doctor import report
+from course.labs import catalogue as labs
 from course.manifest import LANGUAGES, ROOT, Chapter, Course, load
 from course.run import second_instance
 
@@ -480,6 +483,44 @@ PER_CHAPTER: dict[str, Callable[[Course, Chapter, str], str]] = {
     "checks": checks,
     "transcript": transcript,
 }
+
+
+def symptoms(course: Course, language: str) -> str:
+    """The labs: what is seen, what the doctor says it comes from, and what mends it."""
+    words = vocabulary(language)
+    rows = []
+    for name in labs.names():
+        lab = labs.lab(name)
+        entry = report.vocabulary()[lab.finds]
+        title = f"**{escape(lab.title[language])}**<br>`make break-{name}`"
+        told = (lab.symptom, entry["cause"], entry["cure"])
+        rows.append((title, *(escape(text[language]) for text in told)))
+    heading = (words["lab"], words["symptom"], words["cause"], words["cure"])
+    return table(heading, rows, "<<<<")
+
+
+def findings(course: Course, language: str) -> str:
+    """All that the doctor can find wrong, probe by probe; the first lines of `--json`."""
+    words = vocabulary(language)
+    rows = []
+    by_probe = sorted(
+        report.vocabulary().items(), key=lambda item: report.PROBES.index(item[0].partition(".")[0])
+    )
+    for code, entry in by_probe:
+        if entry["verdict"] != "ok":
+            verdict = report.WORDS[language][entry["verdict"]]
+            rows.append((f"`{code}`", verdict, escape(entry["cause"][language])))
+    return table((words["finding"], words["verdict"], words["cause"]), rows, "<<<")
+
+
+def diagnosis(course: Course, language: str) -> str:
+    """What one lab and the doctor print, as it was recorded."""
+    lines = (
+        (DATA / f"diagnosis.{language}.txt").read_text(encoding="utf-8").rstrip("\n").split("\n")
+    )
+    return wire(lines)
+
+
 WHOLE: dict[str, Callable[[Course, str], str]] = {
     "map": road,
     "balance": balance,
@@ -491,6 +532,9 @@ WHOLE: dict[str, Callable[[Course, str], str]] = {
     "broken": broken,
     "ladder": ladder,
     "storm": lambda course, language: storm.picture(vocabulary(language)),
+    "labs": symptoms,
+    "findings": findings,
+    "diagnosis": diagnosis,
     "bench-fanout": lambda course, language: plots.fanout(plots.results(), language),
     "bench-memory": lambda course, language: plots.unread(plots.results(), language),
 }

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from course import console
-from course.frames import escape, hide
+from course.frames import escape, hide, plural
 from course.manifest import load
 
 Verdict = Literal["ok", "warning", "problem"]
@@ -36,7 +36,7 @@ WORDS = {
         "read": "read",
         "skipped": "not asked",
         "healthy": "healthy",
-        "sum": "{problems} problems, {warnings} warnings",
+        "sum": "{problems}, {warnings}",
     },
     "zh": {
         "problem": "问题",
@@ -160,9 +160,8 @@ def show(finding: Finding, language: str) -> str:
         first, *rest = _wrapped(text, language)
         lines.append(f"    {console.bold(words[name])}{gap}{first}")
         lines += [f"           {line}" for line in rest]
-    lines.append(
-        f"    {console.bold(words['read'])}{' ' * (7 - len(words['read']))}{finding.lesson(language)}"
-    )
+    gap = " " * (7 - len(words["read"]))
+    lines.append(f"    {console.bold(words['read'])}{gap}{finding.lesson(language)}")
     return "\n".join(lines)
 
 
@@ -179,5 +178,8 @@ def summary(report: Report, language: str) -> str:
     skipped = f"  ({words['skipped']}: {', '.join(report.skipped)})" if report.skipped else ""
     if not problems and not warnings:
         return console.good(words["healthy"]) + skipped
-    text = words["sum"].format(problems=problems, warnings=warnings)
+    counts: dict[str, int | str] = {"problems": problems, "warnings": warnings}
+    if language == "en":
+        counts = {name: plural(int(count), name[:-1]) for name, count in counts.items()}
+    text = words["sum"].format(**counts)
     return (console.problem(text) if problems else console.to_server(text)) + skipped

@@ -542,5 +542,5 @@ def test_the_summary_counts() -> None:
     report = Report("ws://x/")
     report.add("heartbeat.none", seconds=1.0)
 
-    assert "0 problems, 1 warnings" in summary(report, "en")
+    assert "0 problems, 1 warning" in summary(report, "en")
     assert Path(report.findings[0].lesson("en")).stem == "03-heartbeat"

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -100,3 +101,26 @@ def test_a_lab_that_is_none_is_told_in_one_line(capsys: pytest.CaptureFixture[st
 
     assert stopped.value.code == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_diagnosis_that_the_site_shows_is_what_is_printed(language: str) -> None:
+    """Recorded by RECORD=1 pytest tests/course/test_labs.py -k diagnosis."""
+    command = ["-m", "course", "break", "no-upgrade-headers", "--diagnose", "--lang", language]
+    done = subprocess.run(
+        [sys.executable, *command],
+        cwd=ROOT,
+        env={**os.environ, "NO_COLOR": "1", "CURED": ""},
+        capture_output=True,
+        text=True,
+        timeout=WITHIN,
+        check=True,
+    )
+    said = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:8080", done.stdout)
+    said = re.sub(r"[\d.]+ ms", "0.3 ms", re.sub(r"nginx/[\d.]+", "nginx", said))
+    said = "$ python -m course break no-upgrade-headers --diagnose\n" + said
+    recorded = ROOT / "site" / "data" / f"diagnosis.{language}.txt"
+    if os.environ.get("RECORD"):
+        recorded.write_text(said, encoding="utf-8")
+
+    assert recorded.read_text(encoding="utf-8") == said
