@@ -11,7 +11,7 @@ from aiohttp import web
 from course.labs.stage import Scene, opened, server
 
 FINDS = "upgrade.expired"
-SHOWS = "Unexpected response code: 401"
+SHOWS = "HTTP Authentication failed"
 AGE = 120  # seconds since the token of the page has expired
 
 

@@ -9,6 +9,10 @@ from course.labs.stage import Scene, certificate, opened, server
 
 FINDS = "mixed.blocked"
 SHOWS = "Mixed Content"
+THROWN = (
+    "SecurityError: Failed to construct 'WebSocket': An insecure WebSocket connection may not be "
+    "initiated from a page loaded over HTTPS."
+)
 
 
 @asynccontextmanager
@@ -25,11 +29,11 @@ async def scene(cured: bool) -> AsyncIterator[Scene]:
                 if urlsplit(url).scheme == "wss":
                     return await opened(url, origin=page, ca=ca)
                 blocked = (
-                    f"Mixed Content: The page at '{page}' was loaded over HTTPS, but attempted to "
+                    f"Mixed Content: The page at '{page}/' was loaded over HTTPS, but attempted to "
                     f"connect to the insecure WebSocket endpoint '{url}'. This request has been "
                     "blocked; this endpoint must be available over WSS."
                 )
                 log = plain.log[-1] if plain.log else "(nothing: no byte was sent)"
-                return [("browser", blocked), ("server log", log)]
+                return [("browser", blocked), ("browser", THROWN), ("server log", log)]
 
             yield Scene(url, symptom, Options(heartbeat=0, origin=page, ca=ca if cured else ""))

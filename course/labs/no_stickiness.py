@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import aiohttp
 
-from course.labs.stage import UPGRADE, Scene, chapter, nginx
+from course.labs.stage import PAGE, UPGRADE, Scene, chapter, nginx, not_loaded
 
 FINDS = "stickiness.lost"
 SHOWS = "400 (Bad Request)"
@@ -15,7 +15,9 @@ STICKY = "sticky cookie instance path=/;"
 @asynccontextmanager
 async def scene(cured: bool) -> AsyncIterator[Scene]:
     async with AsyncExitStack() as stack:
-        instances = [await stack.enter_async_context(chapter(10)) for _ in range(2)]
+        instances = [
+            await stack.enter_async_context(chapter(10, ALLOWED_ORIGINS=PAGE)) for _ in range(2)
+        ]
         ports = [port for port, _ in instances]
         balance = STICKY if cured else ""
         port = await stack.enter_async_context(nginx(*ports, balance=balance, location=UPGRADE))
@@ -32,9 +34,8 @@ async def scene(cured: bool) -> AsyncIterator[Scene]:
                     if answer.status == 200:
                         return [("browser", "connect event")]
                     said = (await answer.text()).strip('"').replace(sid, "…")
-            line = f"POST {asked}&sid=… {answer.status} ({answer.reason})"
             return [
-                ("browser", line),
+                not_loaded(answer.status, answer.reason),
                 ("server says", said),
                 ("browser", "connect_error, again and again"),
             ]

@@ -276,6 +276,8 @@ async def page_opens(
     except InvalidStatus as refused:
         status = refused.response.status_code
         said = f"Error during WebSocket handshake: Unexpected response code: {status}"
+        if status == 401:  # the one number that Chromium puts into words
+            said = "HTTP Authentication failed; no valid credentials available"
     except ssl.SSLCertVerificationError as error:
         wrong_name = "mismatch" in error.verify_message or "not valid for" in error.verify_message
         said = (
@@ -285,6 +287,12 @@ async def page_opens(
     except (OSError, InvalidHandshake) as error:
         said = f"Error in connection establishment: {error}"
     return "browser", failed + said
+
+
+def not_loaded(status: int, reason: str | None) -> tuple[str, str]:
+    """What the console says of a request that was refused."""
+    said = f"the server responded with a status of {status} ({reason})"
+    return "browser", f"Failed to load resource: {said}"
 
 
 async def opened(url: str, *, origin: str | None = PAGE, ca: str = "") -> list[tuple[str, str]]:

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import aiohttp
 
-from course.labs.stage import Scene, chapter
+from course.labs.stage import PAGE, Scene, chapter, not_loaded
 
 FINDS = "engine.version"
 SHOWS = "400 (Bad Request)"
@@ -13,7 +13,7 @@ SHOWS = "400 (Bad Request)"
 
 @asynccontextmanager
 async def scene(cured: bool) -> AsyncIterator[Scene]:
-    async with chapter(10) as (port, _log):
+    async with chapter(10, ALLOWED_ORIGINS=PAGE) as (port, _log):
         url = f"http://127.0.0.1:{port}/socket.io/?EIO={4 if cured else 3}"
 
         async def symptom() -> list[tuple[str, str]]:
@@ -22,9 +22,8 @@ async def scene(cured: bool) -> AsyncIterator[Scene]:
                 if answer.status == 200:
                     return [("browser", "connect event")]
                 said = (await answer.text()).strip('"')
-            line = f"GET {asked} {answer.status} ({answer.reason})"
             return [
-                ("browser", line),
+                not_loaded(answer.status, answer.reason),
                 ("server says", said),
                 ("browser", "connect_error, for ever"),
             ]
