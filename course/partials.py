@@ -492,11 +492,10 @@ def symptoms(course: Course, language: str) -> str:
     for name in labs.names():
         lab = labs.lab(name)
         entry = report.vocabulary()[lab.finds]
-        title = f"**{escape(lab.title[language])}**<br>`make break-{name}`"
-        told = (lab.symptom, entry["cause"], entry["cure"])
-        rows.append((title, *(escape(text[language]) for text in told)))
-    heading = (words["lab"], words["symptom"], words["cause"], words["cure"])
-    return table(heading, rows, "<<<<")
+        seen = f"**{escape(lab.title[language])}**<br>{escape(lab.symptom[language])}"
+        told = (escape(entry[part][language]) for part in ("cause", "cure"))
+        rows.append((f"{seen}<br>`make break-{name}`", *told))
+    return table((words["symptom"], words["cause"], words["cure"]), rows, "<<<")
 
 
 def findings(course: Course, language: str) -> str:
