@@ -73,7 +73,7 @@ async def examine(visit: Visit) -> None:
     if talk is None:
         return
     async with talk.line:
-        if await opens(visit, talk):
+        if await opens(visit, talk, poller.version):
             await closes(visit, talk)
 
 
@@ -165,7 +165,7 @@ async def cors(visit: Visit, version: str) -> None:
         visit.report.add("cors.none", **facts)
 
 
-async def opens(visit: Visit, talk: Talk) -> bool:
+async def opens(visit: Visit, talk: Talk, version: str) -> bool:
     """The open packet over WebSocket, then the heartbeat; whether the talk goes on."""
     report, options = visit.report, visit.options
     await talk.until(lambda: bool(talk.messages), options.patience)
@@ -184,7 +184,7 @@ async def opens(visit: Visit, talk: Talk) -> bool:
         return True
     every = number(welcome, "pingInterval") / 1000
     if not any(finding.code == "engine.ok" for finding in report.findings):
-        report.add("engine.ok", version="4", seconds=every)
+        report.add("engine.ok", version=version, seconds=every)
     await talk.say("40")
     took = await talk.ping(options.patience)
     if took is None:
@@ -195,7 +195,7 @@ async def opens(visit: Visit, talk: Talk) -> bool:
         report.add("answer.slow", seconds=took, ms=visit.connect_seconds * 1000)
     else:
         report.add("answer.ok", ms=took * 1000)
-    if options.heartbeat <= 0:
+    if options.heartbeat <= 0 or version == "3":  # in version 3 it is the client who pings
         report.add("heartbeat.announced", seconds=every)
         report.skip("idle")
         return True

@@ -449,6 +449,25 @@ async def test_json_of_any_shape_from_an_engine_is_survived() -> None:
         assert report.exit_code() == 1
 
 
+async def test_an_old_engine_is_told_by_the_version_that_it_speaks() -> None:
+    """Engine.IO 3, as Socket.IO 2 has it: another answer for each version asked."""
+
+    async def old(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        request = await reader.readuntil(b"\r\n\r\n")
+        status, body = "400 Bad Request", '{"code":5,"message":"Unsupported protocol version"}'
+        if b"EIO=3" in request:
+            status, body = "200 OK", '45:0{"sid":"a","upgrades":[],"pingInterval":25000}2:40'
+        head = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n"
+        writer.write(f"{head}{body}".encode())
+        await writer.drain()
+
+    async with serving(old) as url:
+        report = await visit(url.replace("/ws", "/socket.io/"))
+
+    assert sick(report) == ["engine.version"]
+    assert "the server 3 (Socket.IO 2)" in report.findings[-1].evidence("en")
+
+
 async def test_plain_http_behind_a_tls_url_is_a_problem() -> None:
     async with serving(answer_with("200 OK")) as url:
         report = await visit(url.replace("ws://", "wss://"), HASTY)
