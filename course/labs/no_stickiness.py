@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import aiohttp
 
-from course.labs.stage import PAGE, UPGRADE, Scene, chapter, nginx, not_loaded
+from course.labs.stage import PAGE, UPGRADE, Scene, nginx, not_loaded, socketio_server
 
 FINDS = "stickiness.lost"
 SHOWS = "400 (Bad Request)"
@@ -15,9 +15,7 @@ STICKY = "sticky cookie instance path=/;"
 @asynccontextmanager
 async def scene(cured: bool) -> AsyncIterator[Scene]:
     async with AsyncExitStack() as stack:
-        instances = [
-            await stack.enter_async_context(chapter(10, ALLOWED_ORIGINS=PAGE)) for _ in range(2)
-        ]
+        instances = [await stack.enter_async_context(socketio_server(PAGE)) for _ in range(2)]
         ports = [port for port, _ in instances]
         balance = STICKY if cured else ""
         port = await stack.enter_async_context(nginx(*ports, balance=balance, location=UPGRADE))

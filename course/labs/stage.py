@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import ssl
 import subprocess
@@ -17,6 +18,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import socketio
 from aiohttp import web
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidHandshake, InvalidStatus
@@ -122,6 +124,40 @@ async def server(
             if request.transport is not None:
                 request.transport.abort()
         await runner.cleanup()
+
+
+@asynccontextmanager
+async def socketio_server(*origins: str) -> AsyncIterator[tuple[int, list[str]]]:
+    """A Socket.IO server in this process that admits these origins; its port, and its log."""
+    log: list[str] = []
+    sio = socketio.AsyncServer(
+        async_mode="aiohttp",
+        cors_allowed_origins=list(origins),
+        logger=listing("lab.socketio", log),
+        engineio_logger=listing("lab.engineio", log),
+    )
+    app = web.Application()
+    sio.attach(app)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield runner.addresses[0][1], log
+    finally:
+        await sio.shutdown()
+        await runner.cleanup()
+
+
+def listing(name: str, log: list[str]) -> logging.Logger:
+    """A logger that writes what goes wrong into a list."""
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            log.append(record.getMessage().partition(" (further")[0])
+
+    logger = logging.Logger(name, logging.ERROR)
+    logger.addHandler(Handler())
+    return logger
 
 
 @asynccontextmanager

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import aiohttp
 
-from course.labs.stage import PAGE, Scene, chapter, not_loaded
+from course.labs.stage import PAGE, Scene, not_loaded, socketio_server
 
 FINDS = "engine.version"
 SHOWS = "400 (Bad Request)"
@@ -13,7 +13,7 @@ SHOWS = "400 (Bad Request)"
 
 @asynccontextmanager
 async def scene(cured: bool) -> AsyncIterator[Scene]:
-    async with chapter(10, ALLOWED_ORIGINS=PAGE) as (port, _log):
+    async with socketio_server(PAGE) as (port, _log):
         url = f"http://127.0.0.1:{port}/socket.io/?EIO={4 if cured else 3}"
 
         async def symptom() -> list[tuple[str, str]]:
