@@ -59,7 +59,7 @@ def lab(name: str) -> Lab:
 def doctor_words(scene: Scene) -> str:
     """What to type so that the doctor is told the same."""
     options, usual = scene.options, Options()
-    words = ["python", "-m", "course", "doctor", scene.url]
+    words = ["python3", "-m", "course", "doctor", scene.url]
     words += (
         ["--quick"] if not options.heartbeat else ["--heartbeat-wait", f"{options.heartbeat:g}"]
     )
