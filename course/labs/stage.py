@@ -272,12 +272,12 @@ async def _listens(port: int) -> None:
 
 
 @contextmanager
-def certificate(*names: str) -> Iterator[tuple[ssl.SSLContext, str]]:
+def certificate(*names: str, days: int = 30) -> Iterator[tuple[ssl.SSLContext, str]]:
     """A self-signed certificate for these names; what a server needs, and its file."""
     with tempfile.TemporaryDirectory(prefix="lab-") as folder:
         key, cert = f"{folder}/key.pem", f"{folder}/cert.pem"
         alternatives = ",".join(names)
-        command = ["openssl", "req", "-x509", "-newkey", "ec", "-nodes", "-days", "30"]
+        command = ["openssl", "req", "-x509", "-newkey", "ec", "-nodes", "-days", str(days)]
         command += ["-pkeyopt", "ec_paramgen_curve:prime256v1", "-subj", "/CN=lab"]
         command += ["-addext", f"subjectAltName={alternatives}", "-keyout", key, "-out", cert]
         subprocess.run(command, check=True, capture_output=True, timeout=WITHIN)

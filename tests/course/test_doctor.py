@@ -4,9 +4,12 @@ import argparse
 import asyncio
 import base64
 import contextlib
+import io
 import json
 import re
+import socket
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -21,6 +24,7 @@ from course.doctor.report import PROBES, Finding, Report, show, summary, vocabul
 from course.doctor.upgrade import FOREIGN
 from course.doctor.visit import Options, examine
 from course.frames import BINARY, CLOSE, PING, PONG, TEXT, Frame, FrameReader, accept_for, build
+from course.labs.stage import certificate, server
 from course.manifest import LANGUAGES, ROOT, load
 from course.tools import free_port, local_secrets
 from tests.harness.subject import Process
@@ -475,6 +479,37 @@ async def test_plain_http_behind_a_tls_url_is_a_problem() -> None:
     assert sick(report) == ["tls.failed"]
 
 
+async def test_a_certificate_is_judged_by_its_name_and_its_days() -> None:
+    for days, code in ((5, "tls.soon"), (30, "tls.ok")):
+        with certificate("DNS:localhost", days=days) as (tls, ca):
+            async with server(tls=tls) as secure:
+                url = secure.url(scheme="wss", host="localhost")
+                trusted = await visit(url, Options(heartbeat=0, ca=ca))
+                unknown = await visit(url)
+                other = await visit(secure.url(scheme="wss"), Options(heartbeat=0, ca=ca))
+
+        assert trusted.findings[2].code == code
+        assert trusted.exit_code() == 0
+        assert sick(unknown) == sick(other) == ["tls.certificate"]
+        assert "upgrade" in other.skipped  # what is in a URL is for nobody but its server
+
+
+async def test_a_resolver_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    released = threading.Event()
+
+    def hang(*_: Any, **__: Any) -> list[Any]:
+        released.wait(WITHIN)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+
+    report = await visit("ws://slow.invalid/ws", HASTY)
+    released.set()
+
+    assert report.unreachable
+    assert "time ran out" in report.findings[-1].evidence("en")
+
+
 async def test_it_sends_no_more_than_a_handful_of_requests() -> None:
     requests = []
 
@@ -537,6 +572,25 @@ async def test_text_and_json_tell_the_same(capsys: pytest.CaptureFixture[str]) -
     assert {one["verdict"] for one in told["findings"]} == {"ok", "warning"}
     warning = next(one for one in told["findings"] if one["verdict"] == "warning")
     assert {"evidence", "cause", "cure", "lesson"} <= set(warning)
+
+
+def test_a_terminal_is_shown_how_long_the_listening_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    terminal = Terminal()
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setattr(sys, "stderr", terminal)
+
+    draw = command.progress_bar("en")
+    draw(7, 35)
+    shown = terminal.getvalue()
+    draw(35, 35)
+
+    assert shown.endswith("listening for a heartbeat 7/35 s")
+    assert shown.count("█") * 4 == shown.count("░") + 1  # a fifth of 24, rounded
+    assert terminal.getvalue().endswith("\r\x1b[K")
 
 
 # The vocabulary
