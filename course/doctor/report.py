@@ -28,6 +28,7 @@ PROBES = (
 )
 WORDS = {
     "en": {
+        "colon": ": ",
         "problem": "problem",
         "warning": "warning",
         "ok": "ok",
@@ -39,6 +40,7 @@ WORDS = {
         "sum": "{problems}, {warnings}",
     },
     "zh": {
+        "colon": "：",
         "problem": "问题",
         "warning": "警告",
         "ok": "正常",
@@ -153,7 +155,7 @@ def show(finding: Finding, language: str) -> str:
     said = finding.evidence(language)
     if verdict == "ok":
         return f"{paint(sign)} {finding.probe:<12} {said}"
-    lines = [f"{paint(f'{sign} {finding.probe:<12} {words[verdict]}:')} {said}"]
+    lines = [f"{paint(f'{sign} {finding.probe:<12} {words[verdict]}')}{words['colon']}{said}"]
     for name in ("cause", "cure"):
         text = str(finding.entry[name][language])
         gap = " " * (7 - len(words[name]))
@@ -175,7 +177,11 @@ def _wrapped(text: str, language: str) -> list[str]:
 def summary(report: Report, language: str) -> str:
     words = WORDS[language]
     problems, warnings = len(report.having("problem")), len(report.having("warning"))
-    skipped = f"  ({words['skipped']}: {', '.join(report.skipped)})" if report.skipped else ""
+    skipped = (
+        f"  ({words['skipped']}{words['colon']}{', '.join(report.skipped)})"
+        if report.skipped
+        else ""
+    )
     if not problems and not warnings:
         return console.good(words["healthy"]) + skipped
     counts: dict[str, int | str] = {"problems": problems, "warnings": warnings}
