@@ -23,6 +23,8 @@ COMMANDS = {
     "diff": "course.diff",
     "wire": "course.wire_command",
     "send": "course.send",
+    "doctor": "course.doctor.command",
+    "break": "course.labs.command",
     "record": "course.record",
     "bench": "course.bench",
     "capacity": "course.capacity",

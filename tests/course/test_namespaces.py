@@ -9,7 +9,7 @@ import urllib.request
 from typing import Any
 
 import pytest
-import socketio  # type: ignore[import-untyped]  # it ships no types
+import socketio  # it ships no types
 
 from course.manifest import load
 from course.record import two_free_ports
