@@ -15,6 +15,7 @@ from aiohttp import web
 import packets
 from background import background
 from instances import manager
+from one_encoding import OneEncoding
 from settings import ALLOWED_ORIGINS, HEARTBEAT_SECONDS, MAX_MESSAGE_BYTES
 
 PATH = "/socket.io/"
@@ -52,7 +53,7 @@ sio = socketio.AsyncServer(
     json=packets,
     logger=line_logger("socketio"),
     engineio_logger=line_logger("engineio"),
-    client_manager=manager,  # None: the library's own, for a single process
+    client_manager=manager or OneEncoding(),  # without a bus this is the only process
 )
 
 

@@ -11,13 +11,17 @@ from typing import Any
 import socketio
 
 from commands import Refused
+from one_encoding import OneEncoding
 from settings import BUS_TIMEOUT, REDIS_URL
 
 Order = dict[str, Any]
 
 
-class Manager(socketio.AsyncRedisManager):
-    """The library's manager, whose `_publish` and `_listen` are made for subclasses."""
+class Manager(socketio.AsyncRedisManager, OneEncoding):
+    """The library's manager, whose `_publish` and `_listen` are made for subclasses.
+
+    What comes from the bus goes on to OneEncoding, as what is emitted here does.
+    """
 
     obey: Callable[[Order], Awaitable[None]]  # what to do with an order
     gap: Callable[[], Awaitable[None]]  # whom to tell that something may be missing

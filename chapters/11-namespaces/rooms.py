@@ -24,8 +24,8 @@ class Rooms(Guarded):
 
     def __init__(self) -> None:
         super().__init__("/")
-        # emit() starts a task for each member: who leaves before they run would get the event
-        # after the ack that says it has left.
+        # From an event's number until it is emitted: who leaves in between would get it after the
+        # ack that says it has left, and two events of a channel could change places.
         self.emitting = asyncio.Lock()
         self.commands = {
             "subscribe": self.subscribe,
