@@ -858,6 +858,8 @@ async def test_connections_per_user(subject: Subject, strict: Place) -> None:
         expected=101,
         got=status,
     )
+    _, status = await knock_with_ticket(place, MEMBER)
+    require(status == 429, "one end has freed more than one seat", expected=429, got=status)
 
 
 @check("Wire contract, chapter 8")
