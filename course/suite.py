@@ -14,8 +14,8 @@ import sys
 from course import console, tools
 from course.manifest import ROOT, load
 
-# Four times the cores: most tests wait for a heartbeat or a process, few compute.
-WORKERS = str(4 * (os.cpu_count() or 2))
+# Six times the cores: most tests wait for a heartbeat or a process, few compute.
+WORKERS = str(6 * (os.cpu_count() or 2))
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
