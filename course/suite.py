@@ -14,8 +14,9 @@ import sys
 from course import console, tools
 from course.manifest import ROOT, load
 
-# Six times the cores: most tests wait for a heartbeat or a process, few compute.
-WORKERS = str(6 * (os.cpu_count() or 2))
+# Four times the cores: most tests wait for a heartbeat or a process, few compute. With six times
+# they end a little sooner, and a slow reader becomes too slow for the server.
+WORKERS = str(4 * (os.cpu_count() or 2))
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
