@@ -13,7 +13,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.harness.client import Client, ClientProgram
 from tests.harness.exchange import Exchange
-from tests.harness.hostile import Connection, Hostile, Script
+from tests.harness.hostile import BLINK, Connection, Hostile, Script
 from tests.harness.subject import CannotRun
 from tests.harness.verdict import CheckFailure
 
