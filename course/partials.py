@@ -38,6 +38,8 @@ GENERATED = ROOT / "build" / "generated"
 DATA = ROOT / "site" / "data"
 ADDRESS = {"http": "http://127.0.0.1:8080/", "ws": "ws://127.0.0.1:8080/ws"}
 ADDRESS |= second_instance("8080")
+# A diff is no answer to a search, and all of them would be half of what a reader's browser indexes.
+UNSEARCHED = '.diff data-search-exclude=""'
 FOLD_ABOVE = 120  # lines of one file's diff: a longer one is folded, and so is a whole new file
 COMPACT: dict[str, Any] = {"separators": (",", ":")}
 RFC = "https://www.rfc-editor.org/rfc/rfc"
@@ -132,7 +134,7 @@ def changes(course: Course, chapter: Chapter, language: str) -> str:
         added, removed = (sum(line[:1] == sign for line in lines) for sign in "+-")
         opening = "???+" if kind == "changed" and len(lines) <= FOLD_ABOVE else "???"
         title = f"`{name}` · {words[kind]} · +{added} −{removed}"
-        block = fence("\n".join(lines), "diff").replace("\n", "\n    ").rstrip(" ")
+        block = fence("\n".join(lines), UNSEARCHED).replace("\n", "\n    ").rstrip(" ")
         parts.append(f'{opening} change "{title}"\n\n    {block}')
     same = [name for name in after if name in before and name not in found]
     if same:

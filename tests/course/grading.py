@@ -66,15 +66,18 @@ def grade_broken(program: Broken, folder: Path) -> Grade:
     return grade_forked(folder, str(program.chapter), flag, shlex.join(words), *only)
 
 
-def grade_base(chapter: Chapter, base: Chapter, folder: Path) -> Grade:
-    """Grade the chapter before as this one: `start` hands it out, and it is not done.
+def grade_base(chapter: Chapter, base: Chapter, module: str, folder: Path) -> Grade:
+    """Grade the chapter before as this one, which it is not: up to the first check that it fails.
 
-    It is asked the modules that this chapter adds; the others it passes as what it is. PROOFS=all
-    in the environment asks all.
+    module  one that this chapter adds; its checks are asked one by one, for one failure is proof
+            enough. PROOFS=all in the environment asks all checks of the chapter.
     """
-    known = catalogue.modules()
-    only = only_unless_all({check.id for name in chapter.adds for check in known[name].checks})
-    return grade_forked(folder, str(chapter.number), "--folder", str(base.folder), *only)
+    what = (folder, str(chapter.number), "--folder", str(base.folder))
+    for check in catalogue.modules()[module].checks:
+        result = grade_forked(*what, *only_unless_all({check.id}))
+        if result.failed or result.code:
+            break
+    return result
 
 
 def only_unless_all(asked: set[str]) -> list[str]:

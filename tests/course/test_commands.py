@@ -155,36 +155,37 @@ def test_a_chapter_says_what_to_try_runs_and_ends_on_ctrl_c(copy: Path, chapter:
 
 
 def test_start_check_hint_copy_the_solution_progress(copy: Path) -> None:
-    """The whole way of a learner through chapter 3."""
-    work = copy / "work" / "03-heartbeat"
-    started = make(copy, "start-3")
+    """The whole way of a learner through chapter 2."""
+    work = copy / "work" / "02-echo"
+    started = make(copy, "start-2")
     assert started.returncode == 0, started.stderr
-    assert "A peer that only answers pings stays." in started.stdout
-    assert (work / "server.py").read_bytes() == (copy / "chapters/02-echo/server.py").read_bytes()
-    assert "is there already and is yours" in complaint(make(copy, "start-3"))
+    assert "An unknown path answers 404, in JSON." in started.stdout
+    before = copy / "chapters" / "01-browser" / "server.py"
+    assert (work / "server.py").read_bytes() == before.read_bytes()
+    assert "is there already and is yours" in complaint(make(copy, "start-2"))
 
-    failed = make(copy, "check-3", "JSON=results.json")
+    failed = make(copy, "check-2", "JSON=results.json")
     assert failed.returncode != 0
-    new = {name for name in checks_of(3) if name.startswith(("envelope::", "heartbeat::"))}
+    new = {"http::api_ping", "http::unknown_path", "http::rest_while_many_sockets_are_open"}
     results = json.loads((copy / "results.json").read_text(encoding="utf-8"))["checks"]
     assert {check["id"] for check in results if check["outcome"] == "failed"} == new
-    assert f"{len(checks_of(3)) - len(new)} of {len(checks_of(3))} checks pass" in failed.stdout
+    assert f"{len(checks_of(2)) - len(new)} of {len(checks_of(2))} checks pass" in failed.stdout
     assert "hint:" in failed.stdout and "expected" in failed.stdout
 
-    first, second = make(copy, "hint-3"), make(copy, "hint-3")
-    assert "envelope::" in first.stdout
+    first, second = make(copy, "hint-2"), make(copy, "hint-2")
+    assert "http::" in first.stdout
     assert len(second.stdout) >= len(first.stdout)
-    assert "◐  3" in make(copy, "progress").stdout
+    assert "◐  2" in make(copy, "progress").stdout
 
     shutil.rmtree(work)
-    shutil.copytree(copy / "chapters" / "03-heartbeat", work)
-    passed = make(copy, "check-3")
+    shutil.copytree(copy / "chapters" / "02-echo", work)
+    passed = make(copy, "check-2")
     assert passed.returncode == 0, passed.stdout
     assert passed.stdout.rstrip().endswith(
-        f"{len(checks_of(3))} of {len(checks_of(3))} checks pass"
+        f"{len(checks_of(2))} of {len(checks_of(2))} checks pass"
     )
-    assert "✓  3" in make(copy, "progress").stdout
-    assert "nothing left to hint at" in make(copy, "hint-3").stdout
+    assert "✓  2" in make(copy, "progress").stdout
+    assert "nothing left to hint at" in make(copy, "hint-2").stdout
 
 
 def test_start_1_begins_with_a_server_that_speaks_only_http(copy: Path) -> None:

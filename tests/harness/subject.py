@@ -209,6 +209,29 @@ class Process:
             return None
         return self.process.returncode
 
+    async def dies(self, within: float) -> int | None:
+        """The exit code; None if the program answers somebody new, or `within` seconds pass."""
+        end = asyncio.create_task(self.wait(within))
+        answer = asyncio.create_task(self._answer())
+        await asyncio.wait((end, answer), timeout=within, return_when=asyncio.FIRST_COMPLETED)
+        if answer.done() and answer.result():
+            end.cancel()
+        answer.cancel()
+        await asyncio.wait((end, answer))
+        return None if end.cancelled() else end.result()
+
+    async def _answer(self) -> bytes:
+        """The first byte of what a plain GET is told, if anything: a process that dies is mute."""
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+            try:
+                writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+                return await reader.read(1)
+            finally:
+                writer.close()
+        except OSError:
+            return b""
+
     def terminate(self) -> None:
         """Send SIGTERM to the program, as an operator would."""
         if self.process is not None:
@@ -465,8 +488,8 @@ class Subject:
         """How the program died, if it did. One that may be dying is given a moment to do so."""
         if self.running is None or (self.running.alive and not may_be_dying):
             return None
-        code = await self.running.wait(DYING_SECONDS)
-        if self.running.alive:
+        code = await self.running.dies(DYING_SECONDS)
+        if code is None:
             return None
         words = "\n".join(self.running.output)
         return f"the server died (exit code {code}); its last words:\n{words}"
