@@ -14,13 +14,11 @@ from course.manifest import load
 from course.record import two_free_ports
 from course.tools import local_secrets
 from tests.browser.browsing import NARROW, WIDE
-from tests.browser.chapter_page import ChapterPage, Server
+from tests.browser.chapter_page import ChapterPage, Server, both_well
 from tests.browser.conftest import NewPage
 from tests.browser.looks import faint, overflow
 from tests.browser.watch import Watch
 from tests.harness.subject import Process
-
-pytestmark = pytest.mark.xdist_group("chapter pages")
 
 BACK_MS = 15_000  # until both instances are up, on a busy machine
 
@@ -29,16 +27,14 @@ BACK_MS = 15_000  # until both instances are up, on a busy machine
 async def together() -> AsyncIterator[Server]:
     """`make chapter-11`: Valkey and both instances."""
     chapter = load().chapter(11)
-    settings = {"PORT": str(two_free_ports()), "REDIS_URL": "", "ALLOWED_ORIGINS": "", "USERS": ""}
+    port = two_free_ports()
+    settings = {"PORT": str(port), "REDIS_URL": "", "ALLOWED_ORIGINS": "", "USERS": ""}
     settings |= {"MAX_CONNECTIONS_PER_USER": "50", "LOGIN_ATTEMPTS": "1000"}
     settings |= local_secrets(chapter.secrets, {})
-    process = Process([sys.executable, "together.py"], str(chapter.folder), settings)
-    await process.start()
-    try:
-        await process.ready()
+    command = [sys.executable, "together.py"]
+    async with Process(command, str(chapter.folder), settings).up() as process:
+        await both_well(port)
         yield Server(11, process)
-    finally:
-        await process.stop()
 
 
 async def opened(

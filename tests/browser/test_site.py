@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import pytest
 from playwright.async_api import Locator, Page, expect
@@ -31,6 +31,14 @@ def address(site: str, language: str, page: str) -> str:
 # Every page
 
 
+class Drawing(TypedDict):
+    """What is seen of one diagram; sizes in CSS pixels."""
+
+    width: float
+    height: float
+    words: list[str]
+
+
 @dataclass
 class Seen:
     """What one page showed on a small telephone, with everything unfolded."""
@@ -45,17 +53,26 @@ class Seen:
     code_blocks: int
     keywords: int  # in code, in their colour
     transcripts: list[str]
-    diagrams: list[dict[str, Any]]  # width, height, words
+    timelines: list[Drawing]
+    undrawn: list[str]  # the sources of the diagrams that the theme draws
     dissected: int  # fields that a frame dissector shows
     navigation: list[str]  # addresses, in order
     here: list[str]  # those that are marked as this page
     contents: list[str]  # headings that the table of contents leads to
 
 
-FACTS = """() => {
+DRAWINGS = """() => {
   const all = (selector) => [...document.querySelectorAll(selector)];
   const drawings = [...all("div.mermaid").map((host) => host.shadowRoot.querySelector("svg")),
                     ...all("svg.timeline")];
+  return drawings.map((drawing) => ({
+    width: drawing.getBoundingClientRect().width,
+    height: drawing.getBoundingClientRect().height,
+    words: [...drawing.querySelectorAll("text, foreignObject")].map((it) => it.textContent),
+  }));
+}"""
+FACTS = """() => {
+  const all = (selector) => [...document.querySelectorAll(selector)];
   return {
     title: document.title,
     language: document.documentElement.lang,
@@ -64,11 +81,7 @@ FACTS = """() => {
     code_blocks: all(".highlight pre").length,
     keywords: all(".highlight code .k").length,
     transcripts: all("pre.wire").map((block) => block.textContent),
-    diagrams: drawings.map((drawing) => ({
-      width: drawing.getBoundingClientRect().width,
-      height: drawing.getBoundingClientRect().height,
-      words: [...drawing.querySelectorAll("text, foreignObject")].map((it) => it.textContent),
-    })),
+    undrawn: all("pre.mermaid").map((block) => block.outerHTML),
     dissected: all(".dissector .fields > div").length,
     navigation: all(".md-nav--primary a.md-nav__link:not([href^='#'])").map((link) => link.href),
     here: all(".md-nav--primary a.md-nav__link--active").map((link) => link.href),
@@ -77,19 +90,27 @@ FACTS = """() => {
 }"""
 
 
+# The menu of languages stands beside the page until the theme's script hides it.
+READY = """() => {
+  document.querySelector(".md-select").remove();
+  for (const box of document.querySelectorAll("details")) box.open = true;
+}"""
+THEME = "**/bundle.*.min.js"
 # A page that is light in one language is dark in the other, and its neighbour the other way.
 SCHEME = {"en": ("default", "slate"), "zh": ("slate", "default")}
 
 
 async def look_at(page: Page, where: str, scheme: str) -> Seen:
     response = await page.goto(where)
-    await drawn(page)
-    await page.evaluate("for (const box of document.querySelectorAll('details')) box.open = true")
+    await page.evaluate(READY)
     await page.evaluate("(name) => { document.body.dataset.mdColorScheme = name; }", scheme)
     pale = await faint(page)
-    facts = await page.evaluate(FACTS)
     return Seen(
-        ok=bool(response and response.ok), too_wide=await overflow(page), faint=pale, **facts
+        ok=bool(response and response.ok),
+        too_wide=await overflow(page),
+        faint=pale,
+        timelines=await page.evaluate(DRAWINGS),
+        **await page.evaluate(FACTS),
     )
 
 
@@ -107,9 +128,13 @@ class Survey:
 
 @pytest.fixture(scope="module")
 async def survey(visitors: Visitors, site: str) -> Survey:
-    """A look at every page, once: some are long, and a visit takes half a second."""
+    """A look at every page, once, without the theme's script, which is most of a visit's work.
+
+    It is the same on every page: the tests of the home page, of search and of diagrams have it.
+    """
     watch = Watch()
     page = await visitors.arrive(viewport=NARROW)
+    await page.route(THEME, lambda route: route.fulfill(body=""))
     watch.begin(page)
     pages = {
         language: {
@@ -119,6 +144,7 @@ async def survey(visitors: Visitors, site: str) -> Survey:
         for language in LANGUAGES
     }
     watch.end(page)
+    await page.unroute(THEME)
     await visitors.leave(page)
     return Survey(pages, watch)
 
@@ -165,16 +191,46 @@ async def test_every_lesson_shows_programs_and_a_transcript(survey: Survey) -> N
             assert all("$ " in transcript for transcript in seen.transcripts), (language, name)
 
 
-async def test_every_diagram_is_drawn(survey: Survey) -> None:
+async def test_every_lesson_has_a_picture(survey: Survey) -> None:
     for language, name, seen in survey.all():
         source = ROOT / "site" / language / f"{name.rstrip('/') or 'index'}.md"
         written = len(re.findall(r"^```mermaid", source.read_text(encoding="utf-8"), re.M))
-        assert len(seen.diagrams) >= max(written, name in LESSONS), (language, name)
-        for diagram in seen.diagrams:
-            assert diagram["width"] > 200, (language, name)
-            assert diagram["height"] > 100, (language, name)
-            assert len(diagram["words"]) > 3, (language, name)
-            assert "Syntax error" not in " ".join(diagram["words"]), (language, name)
+        assert len(seen.undrawn) >= written, (language, name)
+        assert seen.timelines or seen.undrawn or name not in LESSONS, (language, name)
+        assert_shown(seen.timelines)
+
+
+@both_languages
+async def test_every_diagram_is_drawn(
+    language: str, survey: Survey, site: str, site_folder: Path, new_page: NewPage
+) -> None:
+    """All diagrams of a language, put on one page, which the theme draws as any other."""
+    undrawn = [it for seen in survey.pages[language].values() for it in seen.undrawn]
+    somewhere = site_folder / PREFIX[language] / "reference" / "grading" / "index.html"
+    html = re.sub(
+        r"(<article[^>]*>).*?(</article>)",
+        lambda found: found[1] + "\n".join(undrawn) + found[2],
+        somewhere.read_text(encoding="utf-8"),
+        flags=re.DOTALL,
+    )
+    (somewhere.parent / "diagrams.html").write_text(html, encoding="utf-8")
+    page = await new_page(viewport=NARROW)
+
+    await page.goto(address(site, language, "reference/grading/diagrams.html"))
+    await drawn(page)
+
+    drawings = await page.evaluate(DRAWINGS)
+    assert len(drawings) == len(undrawn) > len(LESSONS)
+    assert_shown(drawings)
+    assert await overflow(page) == ""
+
+
+def assert_shown(drawings: list[Drawing]) -> None:
+    for drawing in drawings:
+        assert drawing["width"] > 200
+        assert drawing["height"] > 100
+        assert len(drawing["words"]) > 3, drawing["words"]
+        assert "Syntax error" not in " ".join(drawing["words"]), drawing["words"]
 
 
 async def test_a_dissector_stands_where_frames_are_taught(survey: Survey) -> None:
