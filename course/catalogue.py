@@ -33,6 +33,7 @@ class Check:
     hint: tuple[str, ...]  # the paragraphs after it, each a step further
     source: str  # "RFC 6455 §5.6", or what else asks for it
     costly: bool  # it takes much computing, so not every broken program is asked it
+    scene: str  # what its module lets happen once for several checks, and takes seconds; or ""
 
     def sentence(self, language: str) -> str:
         """The behaviour in one of the course's languages."""
@@ -79,7 +80,13 @@ def _module(path: Path) -> Module:
         for node in tree.body
         if isinstance(node, ast.AsyncFunctionDef | ast.FunctionDef) and node.name[:5] == "test_"
     ]
-    checks = tuple(_check(name, function) for function in functions)
+    scenes = {
+        node.name
+        for node in tree.body
+        if isinstance(node, ast.AsyncFunctionDef)
+        and any("fixture" in ast.unparse(decorator) for decorator in node.decorator_list)
+    }
+    checks = tuple(_check(name, function, scenes) for function in functions)
     return Module(name, path, about, _role(name, tree), checks)
 
 
@@ -97,7 +104,9 @@ def _role(module: str, tree: ast.Module) -> str:
     return str(roles[0]) if roles else "server"
 
 
-def _check(module: str, function: ast.AsyncFunctionDef | ast.FunctionDef) -> Check:
+def _check(
+    module: str, function: ast.AsyncFunctionDef | ast.FunctionDef, scenes: set[str]
+) -> Check:
     name = function.name[5:]
     behaviour, _, rest = (ast.get_docstring(function) or "").partition("\n")
     hint = tuple(" ".join(part.split()) for part in rest.split("\n\n") if part.strip())
@@ -110,9 +119,10 @@ def _check(module: str, function: ast.AsyncFunctionDef | ast.FunctionDef) -> Che
     ]
     sources = [call.args[0].value for call in calls if isinstance(call.args[0], ast.Constant)]
     costly = any(keyword.arg == "costly" for call in calls for keyword in call.keywords)
+    scene = "".join({argument.arg for argument in function.args.args} & scenes)
     if not (behaviour and hint and sources):
         raise CatalogueError(f"{module}::{name} lacks a behaviour, a hint or a source")
-    return Check(f"{module}::{name}", name, module, behaviour, hint, str(sources[0]), costly)
+    return Check(f"{module}::{name}", name, module, behaviour, hint, str(sources[0]), costly, scene)
 
 
 @cache

@@ -53,7 +53,8 @@ def grade_broken(program: Broken, folder: Path) -> Grade:
     """Write a broken program below `build/` (where Node finds its packages) and grade it.
 
     It is asked the checks that it is said to fail, and a quarter of the others of their modules:
-    for each program another quarter, the same in every run. PROOFS=all in the environment asks all.
+    for each program another quarter, the same in every run. Left out are costly checks, and those
+    of a scene that none of its own needs. PROOFS=all in the environment asks all.
     """
     target = ROOT / "build" / "broken" / program.name
     command, *rest = program.write(target)
@@ -61,7 +62,13 @@ def grade_broken(program: Broken, folder: Path) -> Grade:
     words += [str(target / part) for part in rest]
     modules = {program.module, *(name.partition("::")[0] for name in program.fails)}
     known = catalogue.modules()
-    cheap = {check.id for module in modules for check in known[module].checks if not check.costly}
+    scenes = {"", *(catalogue.find(name).scene for name in program.fails)}
+    cheap = [
+        check.id
+        for module in modules
+        for check in known[module].checks
+        if not check.costly and check.scene in scenes
+    ]
     asked = {name for name in cheap if crc32(f"{program.name} {name}".encode()) % SHARE == 0}
     only = only_unless_all(asked | program.fails)
     flag = f"--{'client' if program.role == 'client' else 'cmd'}"
