@@ -2,7 +2,8 @@
 
 All tests of one file that share a browser or a built site go to one process, and the chapters'
 pages to two, so that few browsers run at a time beside the many tests that wait; every other test
-goes by itself to the next process that is free. The largest units are begun first. (The marker
+goes by itself to the next process that is free. The largest units are begun first, then what waits
+longest, so that no core stands idle at the end. (The marker
 `xdist_group` would say the same, but pytest-xdist 3.8 loses it under pytest 9.2 without a word.)
 """
 
@@ -13,6 +14,7 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling, Scheduling
 
 TOGETHER = ("tests/browser/", "tests/site/")
+LONGEST = ("tests/course/test_delivery.py", "tests/course/test_proofs.py", "tests/deploy/")
 PAGE = re.compile(r"tests/browser/test_page_(\d+)\.py")
 
 
@@ -23,6 +25,10 @@ class Spread(LoadScopeScheduling):
         if page := PAGE.match(nodeid):
             return f"pages {int(page[1]) % 2}"
         return nodeid.partition("::")[0] if nodeid.startswith(TOGETHER) else nodeid
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:

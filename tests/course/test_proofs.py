@@ -27,7 +27,7 @@ OTHERS = {
 }
 
 
-# What fails most waits longest: begin with it, so that no core stands idle at the end.
+# What fails most waits longest: begin with it.
 PROGRAMS = sorted(broken.programs(), key=lambda program: -len(program.fails))
 
 
