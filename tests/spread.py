@@ -3,8 +3,8 @@
 All tests of one file that share a browser or a built site go to one process, and the chapters'
 pages to two, so that few browsers run at a time beside the many tests that wait; every other test
 goes by itself to the next process that is free. The largest units are begun first, then what waits
-longest, so that no core stands idle at the end. (The marker
-`xdist_group` would say the same, but pytest-xdist 3.8 loses it under pytest 9.2 without a word.)
+longest, so that no core stands idle at the end. (The marker `xdist_group` would say the same, but
+pytest-xdist 3.8 loses it under pytest 9.2 without a word.)
 """
 
 import re
