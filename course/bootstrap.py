@@ -25,6 +25,8 @@ NEEDS = {
     "send": ["learner"],
     "record": ["learner"],
     "bench": ["learner", "test"],
+    "hooks": ["learner", "test"],
+    "dev": ["learner", "test"],
     "site": ["learner", "docs"],
     "site-build": ["learner", "docs"],
     "lint": ["learner", "test", "docs"],

@@ -25,6 +25,8 @@ COMMANDS = {
     "send": "course.send",
     "record": "course.record",
     "bench": "course.bench",
+    "hooks": "course.hooks",
+    "dev": "course.front",
     "site": "course.site",
     "site-build": "course.site",
     "lint": "course.suite",

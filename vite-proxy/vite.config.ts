@@ -33,6 +33,7 @@ export default defineConfig(({ mode }) => {
       environment: "node",
       include: ["test/**/*.test.{ts,tsx}"],
       setupFiles: ["test/setup.ts"],
+      maxWorkers: 4, // they wait for servers and clocks, and compute little
       testTimeout: 30_000,
       hookTimeout: 30_000,
     },
