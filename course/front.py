@@ -7,6 +7,7 @@ is started for it. Ctrl-C ends both.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import signal
 import subprocess
@@ -22,7 +23,7 @@ FRONT = ROOT / "vite-proxy"
 CHAPTER = 8  # what has a login, tickets and channels
 VITE_PORT = 5173
 LOOK_SECONDS = 0.2
-END_SECONDS = 5.0
+END_SECONDS = 4.0
 
 WORDS = {
     "en": {"look": "look", "users": "users", "end": "Ctrl-C ends both", "passes": "passes on to"},
@@ -57,6 +58,7 @@ def main(options: argparse.Namespace) -> int:
             time.sleep(LOOK_SECONDS)
         return next(program.returncode for program in programs if program.poll() is not None)
     except KeyboardInterrupt:
+        wait(programs, END_SECONDS)  # Ctrl-C has reached them too; a second signal would disturb
         return 0
     finally:
         end(programs)
@@ -72,15 +74,20 @@ def serve_chapter(port: str, origin: str) -> subprocess.Popen[bytes]:
 
 
 def end(programs: list[subprocess.Popen[bytes]]) -> None:
-    """End them all. Ctrl-C has reached them already; to be told twice does no harm."""
+    """End whichever still runs, by force in the end."""
+    for act in (subprocess.Popen.terminate, subprocess.Popen.kill):
+        for program in programs:
+            if program.poll() is None:
+                act(program)
+        wait(programs, END_SECONDS)
+
+
+def wait(programs: list[subprocess.Popen[bytes]], seconds: float) -> None:
+    """Wait until all have ended, or the time has."""
+    deadline = time.monotonic() + seconds
     for program in programs:
-        if program.poll() is None:
-            program.terminate()
-    for program in programs:
-        try:
-            program.wait(END_SECONDS)
-        except subprocess.TimeoutExpired:
-            program.kill()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            program.wait(max(0.0, deadline - time.monotonic()))
 
 
 def environment(port: str, backend: str) -> dict[str, str]:

@@ -254,9 +254,9 @@ async def play(
 
 
 @contextlib.asynccontextmanager
-async def vite(backend: str = "http://127.0.0.1:9") -> AsyncIterator[str]:
-    """Vite's development server on a free port; its address."""
-    port = tools.free_port()
+async def vite(backend: str = "http://127.0.0.1:9", port: int = 0) -> AsyncIterator[str]:
+    """Vite's development server, on a free port if none is named; its address."""
+    port = port or tools.free_port()
     process = start_vite(port, backend)
     try:
         async with asyncio.timeout(PATIENCE):

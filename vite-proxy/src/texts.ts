@@ -33,7 +33,7 @@ const en = {
   orders: "Orders",
   newOrder: "New order",
   steps: { new: "New", cooking: "Cooking", ready: "Ready" },
-  advance: { new: "Start cooking", cooking: "Ready", ready: "Serve" },
+  advance: { new: "Start cooking", cooking: "Done", ready: "Serve" },
   table: (n: number) => `Table ${String(n)}`,
   cancel: "Cancel",
   nothing: "Nothing here",

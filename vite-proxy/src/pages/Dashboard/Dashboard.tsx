@@ -72,7 +72,11 @@ export function Dashboard({ pass, onLeave }: Props) {
   }, [running]);
 
   const open = orders.filter((one) => one.status !== "served" && one.status !== "cancelled");
-  const money = new Intl.NumberFormat(language, { style: "currency", currency: "CNY" });
+  const money = new Intl.NumberFormat(language, {
+    style: "currency",
+    currency: "CNY",
+    currencyDisplay: "narrowSymbol",
+  });
   const takings = orders
     .filter((one) => one.status === "served")
     .reduce((sum, one) => sum + price(one, text.menu), 0);
@@ -126,7 +130,7 @@ export function Dashboard({ pass, onLeave }: Props) {
           </button>
         </p>
       )}
-      {view.notice && <p className="banner notice">📣 {view.notice}</p>}
+      {view.notice && <p className="banner notice">{view.notice}</p>}
       <p className="banner problem" role="alert" hidden={problem === ""}>
         {problem}
       </p>
