@@ -276,7 +276,7 @@ def start_vite(port: int, backend: str) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             front.vite("--logLevel", "warn"),
             cwd=front.FRONT,
-            env=front.environment(str(port), backend),
+            env=front.environment(str(port), backend) | {"VITE_CACHE": str(tools.BUILD / "vite")},
             stdout=log,
             stderr=subprocess.STDOUT,
         )

@@ -17,6 +17,7 @@ COMMANDS = {
         ("make progress", "what has passed"),
         ("make wire", "watch and break a connection: TO=ws://… FAULT=blackhole"),
         ("make site", "read the lessons, in English and Chinese"),
+        ("make dev", "the React front end behind Vite's proxy: vite-proxy/"),
         ("make test", "everything that CI runs"),
     ],
     "zh": [
@@ -27,6 +28,7 @@ COMMANDS = {
         ("make progress", "已经通过了什么"),
         ("make wire", "观察并破坏一条连接：TO=ws://… FAULT=blackhole"),
         ("make site", "阅读课程网页（中英文）"),
+        ("make dev", "React 前端（vite-proxy/），经 Vite 代理连接后端"),
         ("make test", "CI 运行的全部内容"),
     ],
 }

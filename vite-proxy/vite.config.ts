@@ -18,6 +18,11 @@ export default defineConfig(({ mode }) => {
   const passed = { target, changeOrigin: true };
   return {
     plugins: [react()],
+    cacheDir: environment["VITE_CACHE"] ?? "node_modules/.vite",
+    // Named, so that none is discovered later: that would load a page a second time.
+    optimizeDeps: {
+      include: ["react", "react-dom/client", "react/jsx-dev-runtime", "socket.io-client"],
+    },
     build: { sourcemap: true },
     server: {
       host: HOST,
