@@ -118,16 +118,11 @@ def linters() -> dict[str, list[str]]:
     """What `make lint` runs in the front end, by name."""
     cache = str(FRONT / "node_modules" / ".cache")
     eslint = ("--cache", "--cache-location", f"{cache}/eslint", "--max-warnings", "0")
-    prettier = (
-        "--check",
-        "--log-level",
-        "warn",
-        "--cache",
-        "--cache-location",
-        f"{cache}/prettier",
-    )
+    prettier = ("--cache", "--cache-location", f"{cache}/prettier.json", "--log-level", "warn")
     return {
         "types of the front end": program("typescript/bin/tsc", "-b"),
         "lint of the front end": program("eslint/bin/eslint.js", *eslint, "."),
-        "formatting of the front end": program("prettier/bin/prettier.cjs", *prettier, "."),
+        "formatting of the front end": program(
+            "prettier/bin/prettier.cjs", *prettier, "--check", "."
+        ),
     }

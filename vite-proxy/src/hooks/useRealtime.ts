@@ -65,6 +65,7 @@ export function useRealtime(
     // eslint-disable-next-line react-hooks/exhaustive-deps
   }, [dial, url]);
 
+  // --8<-- [start:show]
   useEffect(() => client.onMessage(hear), [client]);
   useEffect(() => {
     if (url === null) return;
@@ -75,6 +76,7 @@ export function useRealtime(
   }, [client, url]);
 
   const status = useSyncExternalStore(client.onStatus, client.getStatus, client.getStatus);
+  // --8<-- [end:show]
   return useMemo(() => ({ status, ...realtime }), [status, realtime]);
 }
 

@@ -13,6 +13,7 @@ export class Batch<T> {
     this.#flush = flush;
   }
 
+  // --8<-- [start:batch]
   add(item: T): void {
     this.#items.push(item);
     this.#timer ??= setTimeout(this.flush, this.#ms);
@@ -25,6 +26,7 @@ export class Batch<T> {
     const items = this.#items.splice(0);
     if (items.length > 0) this.#flush(items);
   };
+  // --8<-- [end:batch]
 
   /** What waits is not needed any more. */
   drop(): void {

@@ -2,6 +2,7 @@
 export type State = "idle" | "connecting" | "open" | "waiting" | "stopped";
 export type Happening = "try" | "opened" | "lost" | "stop";
 
+// --8<-- [start:states]
 /** State → what can happen in it → the state after that. */
 export const STATES: Readonly<Record<State, Readonly<Partial<Record<Happening, State>>>>> = {
   idle: { try: "connecting" },
@@ -10,6 +11,7 @@ export const STATES: Readonly<Record<State, Readonly<Partial<Record<Happening, S
   waiting: { try: "connecting", stop: "stopped" },
   stopped: { try: "connecting" },
 };
+// --8<-- [end:states]
 
 /** The state after `what`. Throws where it cannot happen: that is a mistake of ours. */
 export function after(state: State, what: Happening): State {
