@@ -142,6 +142,36 @@ describe("over a loss of the connection", () => {
     expect(publisher.getStats().opened).toBe(2);
   });
 
+  test("who follows a channel later gets its state as well, and leaving hurts nobody", async () => {
+    const client = connect("two-readers");
+    const first = reader(client, "orders:e");
+    await until("the first state", () => first.kinds === "s");
+    await publish("orders:e", { id: "x" });
+    await until("the event", () => first.values.length === 1);
+
+    const leave = client.follow("orders:e", () => {});
+    const second = reader(client, "orders:e");
+    await until("its state", () => second.state["x"] !== undefined);
+    leave();
+    await publish("orders:e", { id: "y" });
+
+    await until("both have it", () => [first, second].every((it) => it.state["y"] !== undefined));
+    expect(second.state).toEqual(first.state);
+  });
+
+  test("leaving and coming again at once is no gap", async () => {
+    const client = connect("hasty");
+    await until("it is open", () => client.getStats().opened === 1);
+    client.follow("orders:f", () => {})();
+
+    const read = reader(client, "orders:f");
+
+    await until("the state", () => read.kinds.length > 0);
+    await publish("orders:f", { id: "z" });
+    await until("the event", () => read.values.length === 1);
+    expect(read.kinds).toBe("se");
+  });
+
   test("a refusal is told, and not asked again", async () => {
     const told: Happened[] = [];
     connect("nosy").follow("role:admin", (happened) => told.push(happened));

@@ -7,16 +7,20 @@ export class Batch<T> {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #flush: (items: T[]) => void;
   #ms: number;
+  #limit: number;
 
-  constructor(ms: number, flush: (items: T[]) => void) {
+  /** At `limit` items it does not wait any longer: in a hidden tab timers come late. */
+  constructor(ms: number, flush: (items: T[]) => void, limit = 1_000) {
     this.#ms = ms;
     this.#flush = flush;
+    this.#limit = limit;
   }
 
   // --8<-- [start:batch]
   add(item: T): void {
     this.#items.push(item);
-    this.#timer ??= setTimeout(this.flush, this.#ms);
+    if (this.#items.length >= this.#limit) this.flush();
+    else this.#timer ??= setTimeout(this.flush, this.#ms);
   }
 
   /** Now, and not a second time later. */

@@ -32,12 +32,18 @@ export interface Stats {
 }
 
 interface Followed {
+  readonly channel: string;
   readonly stream: Stream;
   readonly listeners: Emitter<[Happened]>;
   followers: number;
+  /** The request whose answer we wait for; an older one's means nothing any more. */
+  asked: string | null;
   loading: AbortController | null;
   timer?: ReturnType<typeof setTimeout>; // for the next try to read the state
 }
+
+/** Errors that asking again would not change. Any other may be over in a moment. */
+const FINAL = new Set(["forbidden", "bad_request", "bad_message", "unknown_type"]);
 
 export class RealtimeClient {
   #connection: Connection;
@@ -47,7 +53,7 @@ export class RealtimeClient {
   #changes = new Emitter<[]>();
   #followed = new Map<string, Followed>();
   // Subscriptions are not in the outbox: each connection asks anew, from the position of that moment.
-  #asks = new Map<string, string>(); // requestId → channel
+  #asks = new Map<string, Followed>(); // requestId → who asked
   #lastId = 0;
   // Unique beyond this page: the server may remember requests of the page that was here before.
   #name = Math.random().toString(36).slice(2, 10);
@@ -116,16 +122,22 @@ export class RealtimeClient {
 
   /** Hear what happens in a channel, from now on and over every loss. Returns what ends it. */
   follow(channel: string, listener: (happened: Happened) => void): () => void {
-    const followed = this.#followed.get(channel) ?? this.#begin(channel);
+    const known = this.#followed.get(channel);
+    const followed = known ?? this.#begin(channel);
     followed.followers += 1;
     const end = followed.listeners.on(listener);
+    // Who comes later needs the state too; everybody gets it once more.
+    if (known && this.#options.snapshot && this.getStatus().state === "open") {
+      known.stream.position = null;
+      this.#carryOut(known, "ask");
+    }
     let over = false;
     return () => {
       if (over) return;
       over = true;
       end();
       followed.followers -= 1;
-      if (followed.followers === 0) this.#end(channel, followed);
+      if (followed.followers === 0) this.#end(followed);
     };
   }
 
@@ -135,13 +147,15 @@ export class RealtimeClient {
       listeners.emit(happened);
     };
     const stream = new Stream(report, this.#connection.settings.heldLimit);
-    const followed: Followed = { stream, listeners, followers: 0, loading: null };
+    const nobody = { followers: 0, asked: null, loading: null };
+    const followed: Followed = { channel, stream, listeners, ...nobody };
     this.#followed.set(channel, followed);
-    if (this.getStatus().state === "open") this.#carryOut(channel, followed, "ask");
+    if (this.getStatus().state === "open") this.#carryOut(followed, "ask");
     return followed;
   }
 
-  #end(channel: string, followed: Followed): void {
+  #end(followed: Followed): void {
+    const { channel } = followed;
     this.#forget(followed);
     this.#followed.delete(channel);
     if (this.getStatus().state === "open") this.#request("unsubscribe", { channel });
@@ -150,7 +164,7 @@ export class RealtimeClient {
   #opened(): void {
     this.#counts.opened += 1;
     // First the channels, so that who publishes to one is in it; then what has waited.
-    for (const [channel, followed] of this.#followed) this.#carryOut(channel, followed, "ask");
+    for (const followed of this.#followed.values()) this.#carryOut(followed, "ask");
     this.#outbox.open((request) => {
       this.#counts.sent += 1;
       this.#connection.send(request);
@@ -163,9 +177,7 @@ export class RealtimeClient {
     if (this.#outbox.take(message)) return;
     const followed =
       message.channel === undefined ? undefined : this.#followed.get(message.channel);
-    if (followed && message.channel !== undefined) {
-      this.#carryOut(message.channel, followed, followed.stream.event(message));
-    }
+    if (followed) this.#carryOut(followed, followed.stream.event(message));
     this.#messages.emit(message);
   }
 
@@ -188,56 +200,60 @@ export class RealtimeClient {
   }
 
   #answered(message: Message): boolean {
-    const channel = this.#asks.get(message.requestId ?? "");
-    if (channel === undefined) return false;
-    this.#asks.delete(message.requestId ?? "");
-    const followed = this.#followed.get(channel);
-    if (!followed) return true;
-    if (message.type === "error") {
-      const failed = RequestFailed.from(message.data);
-      followed.listeners.emit({ kind: "refused", code: failed.code, text: failed.message });
-      if (failed.code === "rate_limited") this.#later(channel, followed, "ask", failed.retryAfter);
-    } else {
+    const requestId = message.requestId ?? "";
+    const followed = this.#asks.get(requestId);
+    if (!followed) return false;
+    this.#asks.delete(requestId);
+    if (followed.asked !== requestId) return true;
+    followed.asked = null;
+    if (message.type !== "error") {
       const canLoad = this.#options.snapshot !== undefined;
-      this.#carryOut(channel, followed, followed.stream.answered(message.data, canLoad));
+      this.#carryOut(followed, followed.stream.answered(message.data, canLoad));
+      return true;
     }
+    const { code, message: text, retryAfter } = RequestFailed.from(message.data);
+    if (FINAL.has(code)) followed.listeners.emit({ kind: "refused", code, text });
+    else this.#later(followed, "ask", retryAfter);
     return true;
   }
 
-  #carryOut(channel: string, followed: Followed, next: Next): void {
+  #carryOut(followed: Followed, next: Next): void {
     if (next === "ask") {
+      const { channel, stream } = followed;
       this.#forget(followed);
-      const since = followed.stream.position;
-      followed.stream.asked();
-      this.#asks.set(this.#request("subscribe", { channel, ...(since && { since }) }), channel);
+      const since = stream.position;
+      stream.asked();
+      followed.asked = this.#request("subscribe", { channel, ...(since && { since }) });
+      this.#asks.set(followed.asked, followed);
     } else if (next === "load") {
-      void this.#load(channel, followed);
+      void this.#load(followed);
     }
   }
 
-  async #load(channel: string, followed: Followed): Promise<void> {
+  async #load(followed: Followed): Promise<void> {
     const loading = (followed.loading = new AbortController());
     try {
-      const snapshot = await this.#options.snapshot?.(channel, loading.signal);
+      const snapshot = await this.#options.snapshot?.(followed.channel, loading.signal);
       if (loading.signal.aborted || !snapshot) return;
-      this.#carryOut(channel, followed, followed.stream.loaded(snapshot));
+      this.#carryOut(followed, followed.stream.loaded(snapshot));
     } catch {
       // Whatever the matter is, without the state nothing can be shown: again, and not in step.
-      if (!loading.signal.aborted) this.#later(channel, followed, "load", null);
+      if (!loading.signal.aborted) this.#later(followed, "load", null);
     }
   }
 
-  #later(channel: string, followed: Followed, next: Next, seconds: number | null): void {
+  #later(followed: Followed, next: Next, seconds: number | null): void {
     const { settings } = this.#connection;
     const wait = (seconds ?? 0) * 1000 + delay(1, settings, Math.random);
     clearTimeout(followed.timer);
     followed.timer = setTimeout(() => {
-      this.#carryOut(channel, followed, next);
+      this.#carryOut(followed, next);
     }, wait);
   }
 
   #forget(followed: Followed): void {
     clearTimeout(followed.timer);
+    followed.asked = null;
     followed.loading?.abort();
     followed.loading = null;
   }

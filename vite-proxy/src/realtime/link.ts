@@ -28,7 +28,7 @@ export interface Link {
   send(request: Request): void;
   /** Ask for a sign of life. */
   ping(): void;
-  /** End it, and hear nothing of it from here on: no handler stays behind. */
+  /** End it, and hear nothing of it from here on: no handler stays behind. No code: abandon it. */
   close(code?: number, reason?: string): void;
   /** Bytes that were handed over and are not on the wire yet. */
   readonly bufferedAmount: number;

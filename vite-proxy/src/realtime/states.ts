@@ -4,7 +4,7 @@ export type Happening = "try" | "opened" | "lost" | "stop";
 
 // --8<-- [start:states]
 /** State → what can happen in it → the state after that. */
-export const STATES: Readonly<Record<State, Readonly<Partial<Record<Happening, State>>>>> = {
+export const STATES: Readonly<Record<State, Partial<Record<Happening, State>>>> = {
   idle: { try: "connecting" },
   connecting: { opened: "open", lost: "waiting", stop: "stopped" },
   open: { lost: "waiting", stop: "stopped" },

@@ -1,5 +1,4 @@
 /** A link over the browser's own WebSocket. */
-import { DONE } from "./closeCodes";
 import { decode } from "./envelope";
 import type { Dial } from "./link";
 
@@ -26,7 +25,7 @@ export const dialWebSocket: Dial = ({ url }, events) => {
     ping: () => {
       socket.send('{"type":"ping"}');
     },
-    close: (code = DONE, reason = "") => {
+    close: (code, reason) => {
       socket.onopen = socket.onmessage = socket.onclose = null;
       socket.close(code, reason); // the browser ends it in its own time, and we hear no more of it
     },

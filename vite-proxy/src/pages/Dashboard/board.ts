@@ -8,7 +8,14 @@ import { Batch } from "../../realtime/batch";
 import { Emitter } from "../../realtime/emitter";
 import { isObject } from "../../realtime/envelope";
 import type { Happened } from "../../realtime/stream";
-import { EVENTS, type Order, readOrder, readReservation, type Reservation } from "../../server";
+import {
+  EVENTS,
+  ORDERS,
+  type Order,
+  readOrder,
+  readReservation,
+  type Reservation,
+} from "../../server";
 
 export const FLUSH_MS = 200;
 const KEPT = 300; // of each kind
@@ -21,6 +28,11 @@ export interface View {
   readonly gap: boolean;
 }
 
+interface Heard {
+  readonly channel: string;
+  readonly happened: Happened;
+}
+
 const EMPTY: View = { orders: [], reservations: [], notice: "", gap: false };
 
 export class Board {
@@ -28,16 +40,16 @@ export class Board {
   #orders = new Map<string, Order>();
   #reservations = new Map<string, Reservation>();
   #changes = new Emitter<[]>();
-  #batch = new Batch<Happened>(FLUSH_MS, (items) => {
+  #batch = new Batch<Heard>(FLUSH_MS, (items) => {
     this.#merge(items);
   });
 
   getView = (): View => this.#view;
   onView = (listener: () => void): (() => void) => this.#changes.on(listener);
 
-  hear = (happened: Happened): void => {
-    this.#batch.add(happened);
-  };
+  hear(channel: string, happened: Happened): void {
+    this.#batch.add({ channel, happened });
+  }
 
   dismissGap(): void {
     this.#show({ gap: false });
@@ -48,11 +60,12 @@ export class Board {
     this.#batch.flush();
   }
 
-  #merge(items: readonly Happened[]): void {
+  #merge(items: readonly Heard[]): void {
     let { notice, gap } = this.#view;
-    for (const happened of items) {
+    for (const { channel, happened } of items) {
       if (happened.kind === "gap") gap = true;
       else if (happened.kind === "snapshot") {
+        (channel === ORDERS ? this.#orders : this.#reservations).clear();
         for (const value of Object.values(happened.state)) this.#put(value);
       } else if (happened.kind === "event") {
         if (happened.type === EVENTS.notice) notice = readText(happened.data);

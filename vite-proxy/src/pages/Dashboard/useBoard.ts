@@ -27,7 +27,11 @@ export function useBoard(pass: Pass): { view: View; board: Board; realtime: Real
   });
   const { follow } = realtime;
   useEffect(() => {
-    const ends = CHANNELS.map((channel) => follow(channel, board.hear));
+    const ends = CHANNELS.map((channel) =>
+      follow(channel, (happened) => {
+        board.hear(channel, happened);
+      }),
+    );
     return () => {
       for (const end of ends) end();
       board.rest();
