@@ -56,7 +56,10 @@ def main(options: argparse.Namespace) -> int:
         print(console.control(words["end"]), flush=True)
         while all(program.poll() is None for program in programs):
             time.sleep(LOOK_SECONDS)
-        return next(program.returncode for program in programs if program.poll() is not None)
+        ended = next(program for program in programs if program.poll() is not None)
+        who = "Vite" if ended is programs[-1] else f"the server of chapter {CHAPTER}"
+        console.warn(f"{who} has ended with {ended.returncode}")
+        return 1 if ended.returncode else 0
     except KeyboardInterrupt:
         wait(programs, END_SECONDS)  # Ctrl-C has reached them too; a second signal would disturb
         return 0
