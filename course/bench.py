@@ -1,8 +1,12 @@
-"""`make bench`: what a delivery costs, side by side, and what a reader who does not read costs.
+"""`make bench`: what a delivery costs, side by side, and what a connection costs.
+
+fanout    a room on plain WebSocket: the ways to send to it, and a reader who does not read
+emit      the same room on Socket.IO, in Python and in Node
+upkeep    what a connection costs that says nothing, and an event on the bus
 
 The ways are run in rounds, each with a fresh server, every other round in reverse order. What
-counts is the server's CPU time for each delivery, and its ratio to the floor of the same round: a
-machine that is slow for a minute is slow for both. Figures are for reading; no test asserts one.
+counts is the server's CPU time for each delivery, and its ratio to another way's of the same round:
+a machine that is slow for a minute is slow for both. Figures are for reading; no test asserts one.
 """
 
 from __future__ import annotations
@@ -10,28 +14,26 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
-import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from course import console, tools
-from course.benches.load import LoadError, Room, event, flood
+from course.benches import upkeep
+from course.benches.load import Client, LoadError, Room, SocketIOClient, flood
+from course.benches.process import cpu, machine, resident, serving
 from course.manifest import ROOT
 
-RESULTS = ROOT / "site" / "data" / "bench-fanout.json"
+DATA = ROOT / "site" / "data"
 BENCHES = Path(__file__).with_name("benches")
-CHAPTER = ROOT / "chapters" / "07-backpressure"
-READY_SECONDS = 20.0
+CHAPTERS = ROOT / "chapters"
 MEMBERS, MESSAGES, SIZE, ROUNDS = 1000, 80, 200, 5
-LONGEST = 130  # seconds: no round begins that would end later
+LONGEST = 200  # seconds: no round begins that would end later
 TOGETHER = 8  # messages that wait together, each the latest value of a key of its own
 WARM = 10  # messages before the clock starts
 FLOOD, FLOOD_SIZE, FLOOD_STEP = 1500, 60_000, 50
@@ -47,6 +49,10 @@ class Way:
     welcome: bool = False  # whether a welcome comes first
     deflate: bool = False
     together: int = 1
+    client: type[Client] = Client
+
+    def serving(self, cores: list[int]) -> AbstractContextManager[tuple[int, int]]:
+        return serving(self.program, self.folder, self.settings, cores)
 
 
 def python(way: str) -> Way:
@@ -60,10 +66,17 @@ def node(way: str) -> Way:
 
 def chapter(together: int) -> Way:
     settings = {"FLUSH_MS": "5", "MAX_MESSAGE_BYTES": str(1 << 20)}
-    return Way((sys.executable, "server.py"), CHAPTER, settings, welcome=True, together=together)
+    folder = CHAPTERS / "07-backpressure"
+    return Way((sys.executable, "server.py"), folder, settings, welcome=True, together=together)
 
 
-WAYS = {
+def python_socketio(way: str) -> Way:
+    settings = {"WAY": way, "PYTHONPATH": str(CHAPTERS / "10-socketio")}
+    program = (sys.executable, str(BENCHES / "socketio_server.py"))
+    return Way(program, BENCHES, settings, client=SocketIOClient)
+
+
+FANOUT = {
     "together": chapter(TOGETHER),
     "floor": python("floor"),
     "chapter": chapter(1),
@@ -75,73 +88,120 @@ WAYS = {
     "node": node("source"),
 }
 FLOODED = ("node", "floor", "chapter")
+EMIT = {
+    "room": chapter(1),
+    "node": Way(("node", str(BENCHES / "socketio_server.mjs")), BENCHES, {}, client=SocketIOClient),
+    "one": python_socketio("one"),
+    "chapter": Way(
+        (sys.executable, "server.py"),
+        CHAPTERS / "10-socketio",
+        {"HEARTBEAT_SECONDS": "600", "MAX_MESSAGE_BYTES": str(1 << 20)},
+        client=SocketIOClient,
+    ),
+    "patched": python_socketio("patched"),
+    "loop": python_socketio("loop"),
+    "library": python_socketio("library"),
+}
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = subparsers.add_parser("bench", help="measure the fan-out", description=__doc__)
+    parser = subparsers.add_parser(
+        "bench",
+        help="measure what a delivery and a connection cost",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    names = os.environ.get("BENCH", "").split() or list(BENCHED)
+    parser.add_argument("names", nargs="*", default=names, metavar="NAME")
     rounds = os.environ.get("ROUNDS", "") or ROUNDS
     parser.add_argument("--rounds", type=int, default=rounds)
     parser.add_argument("--members", type=int, default=MEMBERS)
     parser.add_argument("--messages", type=int, default=MESSAGES)
     parser.add_argument("--flood", type=int, default=FLOOD, help="messages of 60 KB")
-    parser.add_argument("--ways", default=",".join(WAYS), help="with floor and node among them")
-    parser.add_argument("--into", type=Path, default=RESULTS, help="the file of results")
+    parser.add_argument("--ways", help="of fanout or emit; all, if not named")
+    parser.add_argument("--into", type=Path, default=DATA, help="the folder of the results")
+    upkeep.add_options(parser)
 
 
 def main(options: argparse.Namespace) -> int:
     if not Path("/proc/self/stat").exists():
         console.stop("the CPU time of a server is read from /proc, which this system has not")
-    if options.rounds < 1 or not {"floor", "node"} <= set(options.ways.split(",")):
-        console.stop("a bench needs a round at least, and the ways floor and node to compare with")
+    if options.rounds < 1 or not set(options.names) <= set(BENCHED):
+        console.stop(f"a bench needs a round at least, and the benches are {', '.join(BENCHED)}")
     tools.npm_install()
     cores = sorted(os.sched_getaffinity(0))
-    pinned = len(cores) >= 2
-    ways = [name for name in WAYS if name in options.ways.split(",")]
+    for name in options.names:
+        print(f"bench {name}", file=sys.stderr, flush=True)
+        try:
+            results = {
+                "date": datetime.now(UTC).date().isoformat(),
+                "machine": machine(len(cores)),
+                "pinned": len(cores) >= 2,
+                **BENCHED[name](options, cores),
+            }
+        except LoadError as error:
+            console.stop(f"the bench stopped: {error}")
+        finally:
+            os.sched_setaffinity(0, cores)
+        path = options.into / f"bench-{name}.json"
+        path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    return 0
+
+
+def fanout(options: argparse.Namespace, cores: list[int]) -> dict[str, Any]:
+    found = deliveries(FANOUT, ("floor", "node"), options, cores)
+    ways = [name for name in FLOODED if name in found["ways"]]
+    memory = {name: swell(FANOUT[name], options.flood, cores) for name in ways}
+    for name, sizes in memory.items():
+        print(f"memory, {name}: from {sizes[0]:.0f} to {max(sizes):.0f} MB")
+    found["together"] = TOGETHER
+    return found | {"memory": {"bytes": FLOOD_SIZE, "step": FLOOD_STEP, "ways": memory}}
+
+
+def emit(options: argparse.Namespace, cores: list[int]) -> dict[str, Any]:
+    return deliveries(EMIT, ("node", "library"), options, cores)
+
+
+def deliveries(
+    all_ways: dict[str, Way], to: tuple[str, ...], options: argparse.Namespace, cores: list[int]
+) -> dict[str, Any]:
+    """What each way costs, in rounds, and its ratio to the ways named in `to`."""
+    wanted = options.ways.split(",") if options.ways else list(all_ways)
+    if not set(to) <= set(wanted):
+        console.stop(f"this bench needs the ways {' and '.join(to)} to compare with")
+    ways = [name for name in all_ways if name in wanted]
     seen: dict[str, list[dict[str, float]]] = {name: [] for name in ways}
     began = time.monotonic()
-    try:
-        for number in range(options.rounds):
-            if number and (time.monotonic() - began) * (number + 1) / number > LONGEST:
-                break
-            order = ways[:: -1 if number % 2 else 1]
-            print(f"round {number + 1} of {options.rounds}", file=sys.stderr, flush=True)
-            for name in order:
-                cell = measure(WAYS[name], options.members, options.messages, cores)
-                seen[name].append(cell)
-                print(f"  {name:10} {cell['server']:6.2f} µs", file=sys.stderr, flush=True)
-        memory = {name: swell(WAYS[name], options.flood, cores) for name in FLOODED if name in ways}
-    except LoadError as error:
-        console.stop(f"the bench stopped: {error}")
-    finally:
-        os.sched_setaffinity(0, cores)
-    results = {
-        "date": datetime.now(UTC).date().isoformat(),
-        "machine": machine(len(cores)),
-        "pinned": pinned,
-        "rounds": len(seen["floor"]),
+    for number in range(options.rounds):
+        if number and (time.monotonic() - began) * (number + 1) / number > LONGEST:
+            break
+        print(f"round {number + 1} of {options.rounds}", file=sys.stderr, flush=True)
+        for name in ways[:: -1 if number % 2 else 1]:
+            cell = measure(all_ways[name], options.members, options.messages, cores)
+            seen[name].append(cell)
+            print(f"  {name:10} {cell['server']:6.2f} µs", file=sys.stderr, flush=True)
+    found = {
+        "rounds": len(seen[to[0]]),
         "members": options.members,
         "messages": options.messages,
         "bytes": SIZE,
-        "together": TOGETHER,
-        "ways": {name: summary(cells, seen) for name, cells in seen.items()},
-        "memory": {"bytes": FLOOD_SIZE, "step": FLOOD_STEP, "ways": memory},
+        "ways": {name: summary(cells, seen, to) for name, cells in seen.items()},
     }
-    options.into.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    show(results)
-    return 0
+    show(found, to)
+    return found
 
 
 def measure(way: Way, members: int, messages: int, cores: list[int]) -> dict[str, float]:
     """One cell: CPU time in µs for each delivery, of the server and of the load."""
-    with serving(way, cores) as (port, server):
-        room = Room(port, members, welcome=way.welcome, deflate=way.deflate)
+    with way.serving(cores) as (port, server):
+        room = Room(way.client, port, members, welcome=way.welcome, deflate=way.deflate)
         try:
             batch = way.together
             if batch == 1:
-                raw = event(SIZE)
+                raw = way.client.event(SIZE)
             else:
                 keys = (f"key-{number}" for number in range(batch))
-                raw = b"".join(event(SIZE, policy="latest", key=key) for key in keys)
+                raw = b"".join(way.client.event(SIZE, policy="latest", key=key) for key in keys)
             for _ in range(-(-WARM // batch)):
                 room.publish(raw, batch)
             started, before, own = time.monotonic(), cpu(server), time.process_time()
@@ -152,10 +212,10 @@ def measure(way: Way, members: int, messages: int, cores: list[int]) -> dict[str
             own = time.process_time() - own
         finally:
             room.close()
-    deliveries = count * batch * members
+    sent = count * batch * members
     return {
-        "server": spent / deliveries * 1e6,
-        "load": own / deliveries * 1e6,
+        "server": spent / sent * 1e6,
+        "load": own / sent * 1e6,
         "server_busy": spent / wall,
         "load_busy": own / wall,
     }
@@ -163,7 +223,7 @@ def measure(way: Way, members: int, messages: int, cores: list[int]) -> dict[str
 
 def swell(way: Way, messages: int, cores: list[int]) -> list[float]:
     """The server's memory in MB while a room is flooded in which one reads nothing."""
-    with serving(way, cores) as (port, server):
+    with way.serving(cores) as (port, server):
         seen = flood(
             port,
             FLOOD_SIZE,
@@ -175,74 +235,10 @@ def swell(way: Way, messages: int, cores: list[int]) -> list[float]:
     return [round(size / 1e6, 1) for size in seen]
 
 
-@contextmanager
-def serving(way: Way, cores: list[int]) -> Iterator[tuple[int, int]]:
-    """A fresh server on the first core, with this process on the second; yields port and pid."""
-    port = tools.free_port()
-    program = [tools.find(way.program[0]), *way.program[1:]]
-    settings = {"PORT": str(port), "MALLOC_TOP_PAD_": str(1 << 20), **way.settings}
-    os.sched_setaffinity(0, cores[:1])  # a child begins where its parent is
-    try:
-        process = subprocess.Popen(
-            program,
-            cwd=way.folder,
-            env={**os.environ, **settings},
-            stdout=subprocess.DEVNULL,
-        )
-    finally:
-        os.sched_setaffinity(0, cores[1:2] or cores)
-    try:
-        wait_for(port, process)
-        yield port, process.pid
-    finally:
-        process.terminate()
-        try:
-            process.wait(5)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    import socket
-
-    until = time.monotonic() + READY_SECONDS
-    while time.monotonic() < until and process.poll() is None:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise LoadError(f"a server did not start: {process.args!r}")
-
-
-def cpu(pid: int) -> float:
-    """The seconds of CPU time that a process has used, all its threads together."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def resident(pid: int) -> int:
-    """Its resident memory in bytes."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return int(fields[21]) * os.sysconf("SC_PAGE_SIZE")
-
-
-def machine(cores: int) -> dict[str, Any]:
-    asked = subprocess.run(
-        [tools.find("node"), "--version"], capture_output=True, text=True, check=True
-    )
-    return {
-        "cores": cores,
-        "system": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(),
-        "node": asked.stdout.strip().removeprefix("v"),
-    }
-
-
 def summary(
-    cells: list[dict[str, float]], seen: dict[str, list[dict[str, float]]]
+    cells: list[dict[str, float]], seen: dict[str, list[dict[str, float]]], to: tuple[str, ...]
 ) -> dict[str, Any]:
-    """The medians of one way, and of its ratios to the floor and to the source's server."""
+    """The medians of one way, and of its ratios to others in the same round."""
 
     def median(name: str) -> float:
         return round(statistics.median(cell[name] for cell in cells), 2)
@@ -254,19 +250,18 @@ def summary(
     return {
         "us": median("server"),
         "each": [round(cell["server"], 2) for cell in cells],
-        "to_floor": ratio("floor"),
-        "to_node": ratio("node"),
+        **{f"to_{name}": ratio(name) for name in to},
         "server_busy": median("server_busy"),
         "load_busy": median("load_busy"),
     }
 
 
-def show(results: dict[str, Any]) -> None:
-    print(f"{'way':12}{'µs':>7}{'÷ floor':>9}{'÷ node':>8}{'server':>8}{'load':>7}")
-    for name, way in results["ways"].items():
-        print(
-            f"{name:12}{way['us']:7.2f}{way['to_floor']:9.2f}{way['to_node']:8.2f}"
-            f"{way['server_busy']:8.0%}{way['load_busy']:7.0%}"
-        )
-    for name, sizes in results["memory"]["ways"].items():
-        print(f"memory, {name}: from {sizes[0]:.0f} to {max(sizes):.0f} MB")
+def show(found: dict[str, Any], to: tuple[str, ...]) -> None:
+    heads = "".join(f"{f'÷ {name}':>11}" for name in to)
+    print(f"{'way':12}{'µs':>7}{heads}{'server':>8}{'load':>7}")
+    for name, way in found["ways"].items():
+        ratios = "".join(f"{way[f'to_{other}']:11.2f}" for other in to)
+        print(f"{name:12}{way['us']:7.2f}{ratios}{way['server_busy']:8.0%}{way['load_busy']:7.0%}")
+
+
+BENCHED = {"fanout": fanout, "emit": emit, "upkeep": upkeep.measure}

@@ -23,6 +23,8 @@ NEEDS = {
     "check": ["learner"],
     "wire": ["learner"],
     "send": ["learner"],
+    "doctor": ["learner"],
+    "break": ["learner", "test"],
     "record": ["learner"],
     "bench": ["learner", "test"],
     "hooks": ["learner", "test"],

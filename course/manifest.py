@@ -55,7 +55,9 @@ class Chapter:
     builds_on: int | None = None
     client: str | None = None  # the command of the client that is graded
     secrets: tuple[str, ...] = ()  # variables that have to be set: the runner makes one for a run
-    entry: str = ""  # "ticket": a handshake needs one, so the checks of every module fetch it
+    # "ticket": a handshake needs one; "token": a Socket.IO namespace does. Then the peers of every
+    # check fetch it.
+    entry: str = ""
 
     @property
     def folder(self) -> Path:

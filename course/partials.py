@@ -7,7 +7,10 @@ tables of `site/data/` hold only what no program can say: a sentence in each lan
     NN-slug/run.md  try.md  files.md  diff.md  checks.md  transcript.md
     map.md  settings.md  programs.md  close-codes.md  glossary.md  source-defects.md  broken.md
     balance.md  storm.md  ladder.md  hook-counts.md
-    bench-fanout.md  bench-memory.md
+    bench-fanout.md  bench-memory.md  bench-emit.md
+    capacity-measured.md  capacity-bus.md  capacity-limits.md
+    capacity-traffic.md  capacity-instances.md
+    labs.md  findings.md  diagnosis.md
 """
 
 from __future__ import annotations
@@ -21,11 +24,13 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Collection, Iterable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from course import catalogue, diff, frames, plots, storm
+from course import capacity_page, catalogue, diff, frames, plots, storm
+from course.doctor import report
+from course.labs import catalogue as labs
 from course.manifest import LANGUAGES, ROOT, Chapter, Course, load
 from course.run import second_instance
 
@@ -48,8 +53,8 @@ def generate() -> None:
     course = load()
     for language in LANGUAGES:
         for chapter in course.chapters:
-            for name, partial in PER_CHAPTER.items():
-                write(language, f"{chapter.slug}/{name}.md", partial(course, chapter, language))
+            for name, made in PER_CHAPTER.items():
+                write(language, f"{chapter.slug}/{name}.md", made(course, chapter, language))
         for name, whole in WHOLE.items():
             write(language, f"{name}.md", whole(course, language))
 
@@ -494,6 +499,11 @@ def keep_step(where: str, described: Collection[str], real: Collection[str]) -> 
         raise DataError(f"site/data/{where} {' and '.join(said)}")
 
 
+def of_capacity(made: Callable[[str], str], course: Course, language: str) -> str:
+    """A table of the page on capacity: it asks for no chapter."""
+    return made(language)
+
+
 PER_CHAPTER: dict[str, Callable[[Course, Chapter, str], str]] = {
     "run": run,
     "try": suggestions,
@@ -502,6 +512,43 @@ PER_CHAPTER: dict[str, Callable[[Course, Chapter, str], str]] = {
     "checks": checks,
     "transcript": transcript,
 }
+
+
+def symptoms(course: Course, language: str) -> str:
+    """The labs: what is seen, what the doctor says it comes from, and what mends it."""
+    words = vocabulary(language)
+    rows = []
+    for name in labs.names():
+        lab = labs.lab(name)
+        entry = report.vocabulary()[lab.finds]
+        seen = f"**{escape(lab.title[language])}**<br>{escape(lab.symptom[language])}"
+        told = (escape(entry[part][language]) for part in ("cause", "cure"))
+        rows.append((f"{seen}<br>`make break-{name}`", *told))
+    return table((words["symptom"], words["cause"], words["cure"]), rows, "<<<")
+
+
+def findings(course: Course, language: str) -> str:
+    """All that the doctor can find wrong, probe by probe; the first lines of `--json`."""
+    words = vocabulary(language)
+    rows = []
+    by_probe = sorted(
+        report.vocabulary().items(), key=lambda item: report.PROBES.index(item[0].partition(".")[0])
+    )
+    for code, entry in by_probe:
+        if entry["verdict"] != "ok":
+            verdict = report.WORDS[language][entry["verdict"]]
+            rows.append((f"`{code}`", verdict, escape(entry["cause"][language])))
+    return table((words["finding"], words["verdict"], words["cause"]), rows, "<<<")
+
+
+def diagnosis(course: Course, language: str) -> str:
+    """What one lab and the doctor print, as it was recorded."""
+    lines = (
+        (DATA / f"diagnosis.{language}.txt").read_text(encoding="utf-8").rstrip("\n").split("\n")
+    )
+    return wire(lines)
+
+
 WHOLE: dict[str, Callable[[Course, str], str]] = {
     "map": road,
     "balance": balance,
@@ -514,6 +561,11 @@ WHOLE: dict[str, Callable[[Course, str], str]] = {
     "ladder": ladder,
     "hook-counts": hook_counts,
     "storm": lambda course, language: storm.picture(vocabulary(language)),
-    "bench-fanout": lambda course, language: plots.fanout(plots.results(), language),
-    "bench-memory": lambda course, language: plots.unread(plots.results(), language),
+    "bench-fanout": lambda course, language: plots.fanout(plots.results("fanout"), language),
+    "bench-memory": lambda course, language: plots.unread(plots.results("fanout"), language),
+    "bench-emit": lambda course, language: plots.emit(plots.results("emit"), language),
+    **{name: partial(of_capacity, made) for name, made in capacity_page.TABLES.items()},
+    "labs": symptoms,
+    "findings": findings,
+    "diagnosis": diagnosis,
 }

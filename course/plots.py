@@ -13,7 +13,10 @@ from course.manifest import ROOT
 DATA = ROOT / "site" / "data"
 WIDTH = 360  # of a plot, in the units of its viewBox: it can be read on a phone
 ROW, BARS = 34, 250  # height of a row; width of the longest bar
-COLOURS = {"floor": "control", "together": "ours", "chapter": "ours", "node": "source"}
+COLOURS = {
+    "fanout": {"floor": "control", "together": "ours", "chapter": "ours", "node": "source"},
+    "emit": {"room": "control", "one": "ours", "chapter": "ours", "node": "source"},
+}
 LABELS = {
     "node": (2, -10),
     "floor": (3, 31),
@@ -22,9 +25,10 @@ LABELS = {
 LINES = {"node": "source", "floor": "control", "chapter": "ours"}
 
 
-def results() -> dict[str, Any]:
+def results(bench: str) -> dict[str, Any]:
     """What was recorded last."""
-    found: dict[str, Any] = json.loads((DATA / "bench-fanout.json").read_text(encoding="utf-8"))
+    path = DATA / f"bench-{bench}.json"
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return found
 
 
@@ -39,33 +43,37 @@ def say(key: str, language: str, **values: Any) -> str:
 
 def fanout(found: dict[str, Any], language: str) -> str:
     """A bar for each way, the cheapest on top, and the figures in a table."""
+    return deliveries(found, "fanout", ("floor", "node"), language)
+
+
+def emit(found: dict[str, Any], language: str) -> str:
+    """The same for a room on Socket.IO."""
+    return deliveries(found, "emit", ("node", "library"), language)
+
+
+def deliveries(found: dict[str, Any], bench: str, to: tuple[str, str], language: str) -> str:
+    """Bars and a table; `to` names the ways that the others are compared with."""
     ways = sorted(found["ways"].items(), key=lambda pair: pair[1]["us"])
     most = max(way["us"] for _, way in ways) or 1
-    parts = []
+    named = words()[f"{bench}_way"]
+    parts, rows = [], []
     for number, (name, way) in enumerate(ways):
+        label = html.escape(named[name][language].format(found.get("together")))
         y, length = number * ROW + 4, way["us"] / most * BARS
-        value = f"{way['us']:.1f} µs · {way['to_floor']:.2f} ×"
+        value = f"{way['us']:.1f} µs · {way[f'to_{to[0]}']:.2f} ×"
         parts.append(
-            f'<text x="0" y="{y + 10}">{label(name, found, language)}</text>'
-            f'<rect class="{COLOURS.get(name, "other")}" x="0" y="{y + 15}" '
+            f'<text x="0" y="{y + 10}">{label}</text>'
+            f'<rect class="{COLOURS[bench].get(name, "other")}" x="0" y="{y + 15}" '
             f'width="{length:.1f}" height="9" rx="2"/>'
             f'<text class="soft" x="{length + 6:.1f}" y="{y + 24}">{value}</text>'
         )
-    heading = say("fanout", language)
-    picture = figure(parts, len(ways) * ROW + 6, heading, how(found, language))
-    head = [say(key, language) for key in ("way", "to_floor", "to_node", "load")]
-    rows = [
-        f"| {head[0]} | µs | {head[1]} | {head[2]} | {head[3]} |",
-        "| :-- | --: | --: | --: | --: |",
-    ]
-    for name, way in ways:
-        ratios = f"{way['to_floor']:.2f} | {way['to_node']:.2f} | {way['load_busy']:.0%}"
-        rows.append(f"| {label(name, found, language)} | {way['us']:.2f} | {ratios} |")
-    return picture + "\n\n" + "\n".join(rows)
-
-
-def label(name: str, found: dict[str, Any], language: str) -> str:
-    return html.escape(words()["way"][name][language].format(found["together"]))
+        ratios = " | ".join(f"{way[f'to_{other}']:.2f}" for other in to)
+        rows.append(f"| {label} | {way['us']:.2f} | {ratios} | {way['load_busy']:.0%} |")
+    picture = figure(parts, len(ways) * ROW + 6, say("fanout", language), how(found, language))
+    heads = [say(f"{bench}_{other}", language) for other in to]
+    head = [say("way", language), "µs", *heads, say("load", language)]
+    table = ["| " + " | ".join(head) + " |", "| :-- |" + " --: |" * (len(head) - 1), *rows]
+    return picture + "\n\n" + "\n".join(table)
 
 
 def how(found: dict[str, Any], language: str) -> str:

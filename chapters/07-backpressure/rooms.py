@@ -12,9 +12,8 @@ class Hub:
 
     def __init__(self) -> None:
         self.rooms: dict[str, set[Connection]] = {}
-        self.joined: dict[
-            Connection, set[str]
-        ] = {}  # every connection, even one that is in no room
+        # Every connection, even one that is in no room.
+        self.joined: dict[Connection, set[str]] = {}
 
     def enter(self, socket: Connection) -> None:
         """A new connection, in no room yet."""

@@ -13,6 +13,7 @@ import socketio
 from aiohttp import web
 
 import packets
+from one_encoding import OneEncoding
 from settings import ALLOWED_ORIGINS, HEARTBEAT_SECONDS, MAX_MESSAGE_BYTES
 
 PATH = "/socket.io/"
@@ -40,6 +41,7 @@ def line_logger(name: str) -> logging.Logger:
 
 sio = socketio.AsyncServer(
     async_mode="aiohttp",
+    client_manager=OneEncoding(),  # the library's own needs a task for each member of a room
     async_handlers=False,  # True starts a task for each event: one client's events overtake
     cors_allowed_origins=ALLOWED_ORIGINS,  # never []: an empty list switches the check off
     ping_interval=BEAT,

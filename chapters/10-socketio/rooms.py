@@ -3,7 +3,6 @@
 Its rooms know neither limits nor permissions, so what a client is in is kept beside them.
 """
 
-import asyncio
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -23,9 +22,6 @@ class Rooms(Guarded):
     def __init__(self) -> None:
         super().__init__("/")
         self.joined: dict[str, set[str]] = {}  # sid → channels, of clients that were let in
-        # emit() starts a task for each member: who leaves before they run would get the event
-        # after the ack that says it has left.
-        self.emitting = asyncio.Lock()
         self.commands: dict[str, Command] = {
             "subscribe": self.subscribe,
             "unsubscribe": self.unsubscribe,
@@ -62,9 +58,8 @@ class Rooms(Guarded):
 
     async def unsubscribe(self, sid: str, data: Any) -> dict[str, Any]:
         channel = read_channel(data)
-        async with self.emitting:
-            self.joined[sid].discard(channel)
-            await self.leave_room(sid, channel)
+        self.joined[sid].discard(channel)
+        await self.leave_room(sid, channel)
         return {"channel": channel}
 
     async def publish(self, sid: str, data: Any) -> dict[str, Any]:
@@ -77,12 +72,12 @@ class Rooms(Guarded):
     async def send_event(self, wanted: Publish, *, skip: str | None = None) -> int:
         """Emit to everybody in the channel; returns to how many."""
         await make_room(self.members(wanted.channel, skip))
-        async with self.emitting:
-            receivers = len(self.members(wanted.channel, skip))  # while we waited, some have left
-            if receivers == 0:
-                return 0  # and never emit(to=[]), to='' or to=None: all three mean everybody
-            event = {"channel": wanted.channel, "data": wanted.payload, "ts": now()}
-            await self.emit(wanted.event, event, to=wanted.channel, skip_sid=skip)
+        receivers = len(self.members(wanted.channel, skip))  # while we waited, some have left
+        if receivers == 0:
+            return 0  # and never emit(to=[]), to='' or to=None: all three mean everybody
+        event = {"channel": wanted.channel, "data": wanted.payload, "ts": now()}
+        # One step for all members: who leaves gets no event after the ack that says it has left.
+        await self.emit(wanted.event, event, to=wanted.channel, skip_sid=skip)
         return receivers
 
     def members(self, channel: str, skip: str | None = None) -> list[str]:

@@ -56,7 +56,7 @@ async def serve(*routes: web.AbstractRouteDef) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     app = web.Application(middlewares=[errors_as_json])
-    app.on_response_prepare.append(note_websocket)
+    app.on_response_prepare.extend((note_websocket, sio.manager.note_websocket))
     app.add_routes(routes)
     # read_bufsize: a POST of packets has to fit, for it is read when it is all there.
     runner = web.AppRunner(

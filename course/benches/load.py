@@ -15,7 +15,7 @@ from typing import Any
 
 from course.frames import build
 
-TEXT = 0x1
+TEXT, PING, PONG = 0x1, 0x9, 0xA
 MASK = bytes(4)
 WITHIN = 20.0  # seconds for a server to do its part
 CHUNK = 262_144  # bytes read at a time
@@ -28,6 +28,8 @@ class LoadError(Exception):
 class Client:
     """One WebSocket, of which only frames' headers are looked at."""
 
+    path = "/ws"
+
     def __init__(
         self, port: int, *, welcome: bool, deflate: bool = False, receive_buffer: int = 0
     ) -> None:
@@ -38,7 +40,8 @@ class Client:
         self.socket.connect(("127.0.0.1", port))
         extension = "Sec-WebSocket-Extensions: permessage-deflate\r\n" if deflate else ""
         self.socket.sendall(
-            "GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"GET {self.path} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+            "Upgrade: websocket\r\nConnection: Upgrade\r\n"
             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
             f"{extension}\r\n".encode()
         )
@@ -72,7 +75,7 @@ class Client:
 
     def ask(self, type: str, **data: Any) -> None:
         """Send a request and wait for the answer to it."""
-        self.socket.sendall(request(type, **data))
+        self.socket.sendall(self.request(type, **data))
         self.wait(1)
 
     def wait(self, messages: int) -> None:
@@ -83,22 +86,63 @@ class Client:
                 raise LoadError("the server closed a connection")
             self.frames += self.count(data)
 
+    def answer_beats(self, data: bytes) -> int:
+        """Answer the heartbeats in these bytes, which hold nothing else; how many they were."""
+        data, at, answers = self.rest + data, 0, b""
+        while at + 2 <= len(data) and at + 2 + data[at + 1] <= len(data):
+            payload = data[at + 2 : at + 2 + data[at + 1]]
+            answers += self.answer_beat(data[at] & 0x0F, payload)
+            at += 2 + len(payload)
+        self.rest = data[at:]
+        if answers:
+            self.socket.sendall(answers)
+        return 1 if answers else 0
 
-def request(type: str, **data: Any) -> bytes:
-    message = {"type": type, "requestId": "r", "data": data}
-    return build(TEXT, json.dumps(message).encode(), mask=MASK)
+    @staticmethod
+    def answer_beat(opcode: int, payload: bytes) -> bytes:
+        return build(PONG, payload, mask=MASK) if opcode == PING else b""
+
+    @staticmethod
+    def request(type: str, **data: Any) -> bytes:
+        message = {"type": type, "requestId": "r", "data": data}
+        return build(TEXT, json.dumps(message).encode(), mask=MASK)
+
+    @classmethod
+    def event(cls, size: int, **more: Any) -> bytes:
+        """A request to publish whose payload has `size` characters."""
+        fields = {"channel": "room:bench", "event": "bench:event", "payload": "x" * size}
+        return cls.request("publish", **fields, **more)
 
 
-def event(size: int, **more: Any) -> bytes:
-    """A request to publish whose payload has `size` characters."""
-    return request("publish", channel="room:bench", event="bench:event", payload="x" * size, **more)
+class SocketIOClient(Client):
+    """The same on Socket.IO: events with acks, over a WebSocket from the beginning.
+
+    Packets of the heartbeat would be counted as messages: the servers are given a long interval.
+    """
+
+    path = "/socket.io/?EIO=4&transport=websocket"
+
+    def __init__(self, port: int, *, welcome: bool, **options: Any) -> None:
+        super().__init__(port, welcome=True, **options)  # the engine's 0{…}
+        self.socket.sendall(build(TEXT, b"40", mask=MASK))
+        self.wait(1)
+
+    @staticmethod
+    def answer_beat(opcode: int, payload: bytes) -> bytes:
+        return build(TEXT, b"3", mask=MASK) if payload == b"2" else b""
+
+    @staticmethod
+    def request(type: str, **data: Any) -> bytes:
+        return build(TEXT, f"420{json.dumps([type, data])}".encode(), mask=MASK)
 
 
 class Room:
     """So many members of one room, and a publisher who is a member too."""
 
-    def __init__(self, port: int, members: int, *, welcome: bool, deflate: bool = False) -> None:
-        self.clients = [Client(port, welcome=welcome, deflate=deflate) for _ in range(members)]
+    def __init__(
+        self, kind: type[Client], port: int, members: int, *, welcome: bool, deflate: bool = False
+    ) -> None:
+        self.clients = [kind(port, welcome=welcome, deflate=deflate) for _ in range(members)]
         self.poll = select.epoll()
         self.by_number = {client.socket.fileno(): client for client in self.clients}
         self.publisher = self.clients[0]
@@ -135,7 +179,7 @@ def flood(
     deaf.ask("subscribe", channel="room:bench")
     publisher = Client(port, welcome=welcome)
     publisher.ask("subscribe", channel="room:bench")
-    raw, seen = event(size), [look()]
+    raw, seen = Client.event(size), [look()]
     try:
         for count in range(1, messages + 1):
             publisher.socket.sendall(raw)

@@ -222,9 +222,9 @@ async def test_what_is_no_address_is_said_and_harms_nothing(
 
 
 async def test_close_with_a_code_and_a_reason(
-    each_chapter: Server, open_chapter: OpenChapter
+    first_or_last: Server, open_chapter: OpenChapter
 ) -> None:
-    page = await open_chapter(each_chapter)
+    page = await open_chapter(first_or_last)
     await page.field("Code").fill("4000")
     await page.field("Reason").fill("够了 <b>")
 
@@ -268,13 +268,13 @@ async def test_close_without_a_code_comes_back_as_1005(
     assert (await page.logged("close")).content == '1005 no code · "" · wasClean true'
 
 
-async def test_too_much_is_1009_each_time(each_chapter: Server, open_chapter: OpenChapter) -> None:
+async def test_too_much_is_1009_each_time(first_or_last: Server, open_chapter: OpenChapter) -> None:
     """The browser is still sending when the server refuses: a reset would make it 1006."""
-    page = await open_chapter(each_chapter)
+    page = await open_chapter(first_or_last)
 
     for number in range(1, TOO_MUCH_TIMES + 1):
-        if each_chapter.number >= 3:
-            await say(page, each_chapter.number, "x" * 70_000)
+        if first_or_last.number >= 3:
+            await say(page, first_or_last.number, "x" * 70_000)
         else:
             await page.press("→ Send 70,000 bytes")
 
@@ -286,10 +286,10 @@ async def test_too_much_is_1009_each_time(each_chapter: Server, open_chapter: Op
 
 
 async def test_far_too_much_is_1009_as_well(
-    each_chapter: Server, open_chapter: OpenChapter
+    first_or_last: Server, open_chapter: OpenChapter
 ) -> None:
     """Of a message this long, most is still on its way when the server refuses it."""
-    page = await open_chapter(each_chapter)
+    page = await open_chapter(first_or_last)
 
     await page.page.evaluate("send('x'.repeat(4_000_000))")
 
@@ -652,12 +652,12 @@ async def test_a_page_may_take_its_own_socket_through_the_wire(
 
 
 async def test_a_page_from_another_port_is_a_stranger(
-    each_chapter: Server, new_page: NewPage, watch: Watch
+    first_or_last: Server, new_page: NewPage, watch: Watch
 ) -> None:
     watch.expect("Unexpected response code: 403")
     page = await new_page()
 
-    async with Wire("127.0.0.1", each_chapter.port) as wire:
+    async with Wire("127.0.0.1", first_or_last.port) as wire:
         await page.goto(wire.http("/?lang=en"))
 
         stranger = ChapterPage(page)

@@ -20,8 +20,6 @@ from tests.browser.watch import Watch
 from tests.harness.exchange import Exchange
 from tests.harness.hostile import Connection, Hostile, Script
 
-pytestmark = pytest.mark.xdist_group("page 4")
-
 WITHIN = 15.0  # seconds for what has to happen soon
 QUIET = 0.5  # seconds in which nothing may come
 FAILED = "WebSocket connection to .* failed"

@@ -6,14 +6,11 @@ import asyncio
 import json
 from typing import Any
 
-import pytest
 from playwright.async_api import Error, expect
 
 from course.wire import Wire
 from tests.browser.chapter_page import ChapterPage, Server, running
 from tests.browser.conftest import NewPage, OpenChapter
-
-pytestmark = pytest.mark.xdist_group("chapter pages")
 
 PAYLOAD = "Payload: JSON or text"
 LIMIT = 100  # channels of one connection

@@ -6,13 +6,10 @@ import json
 import signal
 from typing import Any
 
-import pytest
 from playwright.async_api import expect
 
 from tests.browser.chapter_page import ChapterPage, Server, running
 from tests.browser.conftest import OpenChapter
-
-pytestmark = pytest.mark.xdist_group("chapter pages")
 
 PAYLOAD = "Payload: JSON or text"
 MARKUP = "<img id=evil src=x onerror='window.evil=1'><b>bold</b>"

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import re
 
-import pytest
 from playwright.async_api import expect
 
 from tests.browser.chapter_page import ChapterPage, Server
 from tests.browser.conftest import OpenChapter
-
-pytestmark = pytest.mark.xdist_group("chapter pages")
 
 PATIENCE_MS = 30_000  # for a flood on a busy machine
 

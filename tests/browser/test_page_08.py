@@ -16,8 +16,6 @@ from tests.browser.conftest import NewPage
 from tests.browser.looks import faint, overflow
 from tests.browser.watch import Watch
 
-pytestmark = pytest.mark.xdist_group("chapter pages")
-
 UNAUTHORIZED = r"status of 401"
 REFUSED = r"WebSocket connection to .* failed"
 MARKUP = "<img id=evil src=x onerror='window.evil=1'>"
@@ -158,7 +156,7 @@ async def test_a_flood_is_refused_and_then_ended(new_page: NewPage) -> None:
     async with running(8) as server:
         page = await inside(new_page, server, "bob", "builder")
 
-        await attack(page, "a hundred messages at once")
+        await attack(page, "three hundred messages at once")
 
         await page.logged("text", "rate_limited", kind="in")
         line = await page.logged("close")

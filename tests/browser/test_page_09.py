@@ -18,8 +18,6 @@ from tests.browser.conftest import NewPage
 from tests.browser.watch import Watch
 from tests.harness.subject import Process
 
-pytestmark = pytest.mark.xdist_group("chapter pages")
-
 BACK_MS = 15_000  # until an instance has found its way back to the bus, on a busy machine
 
 
@@ -29,13 +27,10 @@ async def together() -> AsyncIterator[Server]:
     chapter = load().chapter(9)
     port = str(two_free_ports())
     settings = {"PORT": port, "REDIS_URL": "", "ALLOWED_ORIGINS": "", "BUS_TIMEOUT": "2"}
-    process = Process([sys.executable, "together.py"], str(chapter.folder), settings)
-    await process.start()
-    try:
-        await process.ready()
+    command = [sys.executable, "together.py"]
+    async with Process(command, str(chapter.folder), settings).up() as process:
+        await process.says("listening on")  # B as well
         yield Server(9, process)
-    finally:
-        await process.stop()
 
 
 @pytest.fixture

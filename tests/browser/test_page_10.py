@@ -14,8 +14,6 @@ from tests.browser.conftest import NewPage, OpenChapter
 from tests.browser.looks import faint, overflow
 from tests.browser.watch import Watch
 
-pytestmark = pytest.mark.xdist_group("chapter pages")
-
 BURST = 200
 
 

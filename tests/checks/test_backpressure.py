@@ -685,10 +685,7 @@ async def test_closing_flushes(subject: Subject) -> None:
     first, and say goodbye then.
     """
     subject.need_process()
-    process = subject.new_process(FLUSH_MS="60000")
-    try:
-        await process.start()
-        await process.ready()
+    async with subject.new_process(FLUSH_MS="60000").up() as process:
         mine = subject.seen(subject.exchange)
         mine.port = process.port
         source, member = await mine.member("room:lobby"), await mine.member("room:lobby")
@@ -703,8 +700,6 @@ async def test_closing_flushes(subject: Subject) -> None:
         await member.hears("room:lobby", "value:changed", 2)
         ended = await member.peer.ended("close 1001")
         require(ended.code == 1001, "the goodbye is another", expected=1001, got=ended)
-    finally:
-        await process.stop()
 
 
 # Memory
@@ -725,10 +720,7 @@ async def grown(_program: Subject) -> Grown:
     """A program of its own, flooded for members who do not read, then asked by one who does not."""
     grown = Grown()
     _program.need_process()
-    process = _program.new_process()
-    try:
-        await process.start()
-        await process.ready()
+    async with _program.new_process().up() as process:
         for part, play in ((grown.flood, swell), (grown.answers, ask_and_read_nothing)):
             mine = _program.seen(part.exchange)
             mine.port = process.port
@@ -742,8 +734,6 @@ async def grown(_program: Subject) -> Grown:
                 part.problem = failure
             finally:
                 await part.exchange.close()
-    finally:
-        await process.stop()
     return grown
 
 

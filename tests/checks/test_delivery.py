@@ -224,17 +224,12 @@ async def test_restart_begins_a_new_epoch(subject: Subject) -> None:
     told = []
     since = None
     for _ in range(2):
-        process = subject.new_process()
-        try:
-            await process.start()
-            await process.ready()
+        async with subject.new_process().up() as process:
             alice = await device(subject, "alice", port=process.port)
             told.append(await alice.subscribe_since(channel, since))
             since = since or {"epoch": told[0]["epoch"], "seq": 2}
             for number in range(3):
                 await alice.publish(channel, payload=number)
-        finally:
-            await process.stop()
 
     told_nothing(told[1], "the server has started again since")
     epoch = told[0]["epoch"]

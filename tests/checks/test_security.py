@@ -16,7 +16,7 @@ import pytest_asyncio
 from course import frames
 from tests.harness import tokens
 from tests.harness.door import ADMIN, MEMBER, VISITOR, User
-from tests.harness.patience import SECRET_TEXT, SHORT, SLACK, Watch
+from tests.harness.patience import SECRET_TEXT, SHORT, SLACK, Scene, Watch
 from tests.harness.peer import TEXT, Peer
 from tests.harness.place import Place, ask, at, hears_nothing, is_error, place_with, secret
 from tests.harness.subject import FOREIGN_ORIGIN, ORIGIN, Subject
@@ -579,6 +579,22 @@ async def watch(_program: Subject) -> AsyncIterator[Watch]:
         yield watch
 
 
+def ended_at(scene: Scene, when: str) -> None:
+    """The connection ended with 4410 when its token did."""
+    require(
+        scene.ended and scene.ended.code == 4410,
+        f"the connection does not end with 4410 at {when}",
+        expected="close 4410",
+        got=scene.ended,
+    )
+    require(
+        -1 <= scene.late <= SLACK,
+        f"the connection does not end at {when}",
+        expected=when,
+        got=f"{scene.late:+.1f} s",
+    )
+
+
 @check("Wire contract, chapter 8")
 async def test_connection_ends_with_its_token(subject: Subject, watch: Watch) -> None:
     """At exp the connection is closed with 4410.
@@ -588,18 +604,7 @@ async def test_connection_ends_with_its_token(subject: Subject, watch: Watch) ->
     """
     scene = watch.expiring.judge(subject)
 
-    require(
-        scene.ended and scene.ended.code == 4410,
-        "the connection does not end with 4410 at exp",
-        expected="close 4410",
-        got=scene.ended,
-    )
-    require(
-        -1 <= scene.late <= SLACK,
-        "the connection does not end at exp",
-        expected="exp",
-        got=f"{scene.late:+.1f} s",
-    )
+    ended_at(scene, "exp")
 
 
 @check("Wire contract, chapter 8")
@@ -625,18 +630,7 @@ async def test_refreshed_connection_lives_on(subject: Subject, watch: Watch) -> 
         expected="pong",
         got=kinds,
     )
-    require(
-        scene.ended and scene.ended.code == 4410,
-        "the connection does not end with 4410 at exp",
-        expected="close 4410",
-        got=scene.ended,
-    )
-    require(
-        -1 <= scene.late <= SLACK,
-        "the connection does not end at the new exp",
-        expected="exp",
-        got=f"{scene.late:+.1f} s",
-    )
+    ended_at(scene, "the new exp")
 
 
 @check("Wire contract, chapter 8")
@@ -864,6 +858,8 @@ async def test_connections_per_user(subject: Subject, strict: Place) -> None:
         expected=101,
         got=status,
     )
+    _, status = await knock_with_ticket(place, MEMBER)
+    require(status == 429, "one end has freed more than one seat", expected=429, got=status)
 
 
 @check("Wire contract, chapter 8")

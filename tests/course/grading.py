@@ -83,7 +83,9 @@ def only_unless_all(asked: set[str]) -> list[str]:
 
 
 def grade_forked(folder: Path, *arguments: str) -> Grade:
-    """As `grade`, in a process that is forked: see forked.py."""
+    """As `grade`, in a process that is forked, unless PROOFS=all: see forked.py."""
+    if os.environ.get("PROOFS") == "all":
+        return grade(folder, *arguments)
     results, output = folder / "results.json", folder / "output.txt"
     words = [*arguments, "--no-progress", "--json", str(results)]
     code = forked.check(words, clean_environment(), output, LONGEST)

@@ -4,7 +4,7 @@ Most of what it costs to grade one is to start Python and import its libraries, 
 check that wants a program of its own. So a process that has imported the libraries, and done
 nothing else, is asked for children of itself. Each has its own session, pipes, environment, working
 directory and exit code; to the grader it looks as one that was started. Only how we prove our own
-checks rests on this: whatever a learner has graded is started, and so are our own chapters.
+checks rests on this: whatever a learner has graded is started.
 """
 
 from __future__ import annotations
@@ -175,23 +175,31 @@ def _become(request: dict[str, Any], fds: list[int]) -> NoReturn:
         os.chdir(request["cwd"])
     program = request["argv"][0]
     sys.argv = request["argv"]
-    sys.path = [str(Path(program).parent), *(p for p in sys.path if p not in ("", str(ROOT)))]
+    sys.path = [
+        str(Path(program).resolve().parent),
+        *(p for p in sys.path if p not in ("", str(ROOT))),
+    ]
     sys.stdin = os.fdopen(0, encoding=sys.stdout.encoding)  # multiprocessing has closed it
     if "PYTHONUNBUFFERED" in os.environ:
         for stream in (sys.stdout, sys.stderr):
             assert isinstance(stream, io.TextIOWrapper)
             stream.reconfigure(write_through=True)
     code: object = 0
+    interrupted = False
     try:
         runpy.run_path(program, run_name="__main__")
     except SystemExit as end:
         code = end.code
         if isinstance(code, str):
             print(code, file=sys.stderr)
-    except BaseException:  # noqa: BLE001 - as the interpreter does it: say it, and end with 1
+    except BaseException as error:  # noqa: BLE001 - as the interpreter does it: say it, and end with 1
         traceback.print_exc()
         code = 1
+        interrupted = isinstance(error, KeyboardInterrupt)
     with contextlib.suppress(OSError):  # nobody reads it any more
         sys.stdout.flush()
         sys.stderr.flush()
+    if interrupted:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
     os._exit(code if isinstance(code, int) else 1 if code else 0)

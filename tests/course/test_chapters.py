@@ -33,13 +33,8 @@ WITHIN = 20.0  # seconds for a program to do its part on a busy machine
 async def running(folder: Path, **settings: str) -> AsyncIterator[Process]:
     """A chapter's server, ready, on a port of its own."""
     environment = {"PORT": str(free_port()), "HEARTBEAT_SECONDS": "1", **SECRETS, **settings}
-    process = Process([sys.executable, "server.py"], str(folder), environment)
-    await process.start()
-    try:
-        await process.ready()
+    async with Process([sys.executable, "server.py"], str(folder), environment).up() as process:
         yield process
-    finally:
-        await process.stop()
 
 
 async def start(folder: Path, name: str, url: str, **settings: str) -> asyncio.subprocess.Process:

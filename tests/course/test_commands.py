@@ -83,6 +83,9 @@ def test_the_list_speaks_chinese_where_the_reader_does(copy: Path) -> None:
     ("words", "said"),
     [
         (["chapter-99"], "no chapter 99: there are chapters 1 to"),
+        (["doctor"], "no URL: make doctor URL=ws://127.0.0.1:8080/ws"),
+        (["doctor", "URL=ws://127.0.0.1:9/ws"], "no connection to 127.0.0.1:9: connection refused"),
+        (["break-nothing"], "there is no lab 'nothing'"),
         (["check-x"], "'x' is not the number of a chapter"),
         (["start-14"], "chapter 14 is planned, not written yet"),
         (["check-1", "URL=ws://127.0.0.1:9/ws"], "cannot reach ws://127.0.0.1:9/ws"),

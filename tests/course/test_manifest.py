@@ -134,7 +134,7 @@ def test_a_chapter_that_is_planned_is_told_from_one_that_never_was() -> None:
 @pytest.mark.parametrize(
     ("find", "to", "message"),
     [
-        ("builds_on = 1", "builds_on = 3", "does not come before"),
+        ("builds_on = 1\n", "builds_on = 3\n", "does not come before"),
         ('slug = "02-echo"', 'slug = "echo"', "begin with the number"),
         ("minutes = 40\n", "", "lacks the field 'minutes'"),
         ('title = { en = "HTTP', 'title = { fr = "HTTP', "title is needed"),

@@ -27,7 +27,6 @@ BASES = {
     "node": (SERVERS / "node", "server.mjs", "node server.mjs"),
     "node_client": (CLIENTS / "node", "client.mjs", "node client.mjs"),
     "node_delivery": (SERVERS / "node_delivery", "server.mjs", "node server.mjs"),
-    "node_rooms": (SERVERS / "node_rooms", "server.mjs", "node server.mjs"),
     "node_socketio": (SERVERS / "node_socketio", "server.mjs", "node server.mjs"),
 }
 

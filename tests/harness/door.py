@@ -1,7 +1,8 @@
 """The door of a server that asks for a ticket: how the clients of every check get in.
 
-Where a chapter says `entry = "ticket"`, each handshake needs one. A check of frames or rooms should
-not have to know: its peers fetch a ticket on the way. A server without a login is entered as it is.
+Where a chapter says `entry = "ticket"`, each handshake needs one; where it says "token", the `40`
+of Socket.IO does. A check of frames or rooms should not have to know: its peers fetch it on the
+way. A server without a login is entered as it is.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ ROOMY = {
     "MAX_CONNECTIONS_PER_USER": "100000",
     "MESSAGE_RATE": "1000000",
     "MESSAGE_BURST": "1000000",
+    "MAX_STRIKES": "1000000",
     "LOGIN_ATTEMPTS": "100000",
 }
 
@@ -73,6 +75,12 @@ class Door:
             token = await self.token(host, port, self.who(ADMIN))
             return path, {"Authorization": f"Bearer {token}"} if token else {}
         return path, {}
+
+    async def auth(self, host: str, port: int) -> str:
+        """What stands behind the `40` of a Socket.IO client that says nothing itself."""
+        async with self.turn:
+            token = await self.token(host, port, self.who(MEMBER))
+        return json.dumps({"token": token}) if token else ""
 
     async def ticket(self, host: str, port: int, user: User | None = None) -> str | None:
         """A fresh ticket, the member's unless it is for another; None where there is no login."""

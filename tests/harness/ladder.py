@@ -49,12 +49,8 @@ async def server() -> AsyncIterator[Process]:
     process = Process(
         [sys.executable, "server.py"], str(load().chapter(CHAPTER).folder), environment
     )
-    await process.start()
-    try:
-        await process.ready()
+    async with process.up():
         yield process
-    finally:
-        await process.stop()
 
 
 async def climb(port: int, promise: Promise, name: str, *, publishes: int, seed: int) -> Journey:

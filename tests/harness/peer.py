@@ -79,6 +79,8 @@ class Door(Protocol):
         self, host: str, port: int, path: str, headers: dict[str, str] | None
     ) -> tuple[str, dict[str, str]]: ...
 
+    async def auth(self, host: str, port: int) -> str: ...
+
 
 class Peer:
     """One client, on its own TCP connection."""

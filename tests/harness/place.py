@@ -128,9 +128,5 @@ async def place_with(subject: Subject, **settings: str) -> AsyncIterator[Place]:
     with tempfile.TemporaryDirectory(prefix="audit-") as folder:
         log = Path(folder) / "audit.log"
         process = subject.new_process(AUDIT_LOG=str(log), **settings)
-        await process.start()
-        try:
-            await process.ready()
+        async with process.up():
             yield Place(subject, process.port, process=process, log=log)
-        finally:
-            await process.stop()

@@ -200,6 +200,7 @@ class WebSocketPeer(SocketPeer):
         return [message.data.decode()]
 
     async def send_packets(self, *packets: str, text: str = "", within: float = WITHIN) -> None:
+        packets = tuple([await admitted(self, packet) for packet in packets])
         raw = b"".join(build(TEXT, packet.encode(), mask=MASK) for packet in packets)
         await self.send_raw(raw, text or f"text {short_packet(packets[0])}", within)
 
@@ -246,6 +247,7 @@ class PollingPeer(SocketPeer):
 
     async def send_packets(self, *packets: str, text: str = "", within: float = WITHIN) -> None:
         """In as many POSTs as the server's `maxPayload` asks for."""
+        packets = tuple([await admitted(self, packet) for packet in packets])
         body = ""
         for packet in packets:
             longer = body + SEPARATOR + packet if body else packet
@@ -326,6 +328,14 @@ class SocketMember(Member):
             packets.append(self.socket.encode(message))
         await self.socket.send_packets(*packets, text=text, within=within)
         return ids
+
+
+async def admitted(peer: Peer, packet: str) -> str:
+    """A bare `40` with what the server's door wants to see; any other packet as it is."""
+    if packet != "40" or peer.door is None:
+        return packet
+    host, port = peer.writer.get_extra_info("peername")[:2]
+    return packet + await peer.door.auth(host, port)
 
 
 def strict_json(text: str) -> list[Any]:

@@ -33,6 +33,7 @@ from tests.harness.socketio_peer import (
     SocketMember,
     SocketPeer,
     WebSocketPeer,
+    admitted,
 )
 from tests.harness.spawning import Child
 from tests.harness.verdict import CheckFailure, NotAsked, fail, require
@@ -118,6 +119,7 @@ class Process:
         self.readers: list[asyncio.Task[None]] = []
         self.stderr: list[str] = []
         self.output: deque[str] = deque(maxlen=KEPT_LINES)
+        self.printed = asyncio.Event()  # something new is in the output
 
     async def start(self) -> None:
         """Start the program in a process group of its own. Raises CannotRun."""
@@ -138,11 +140,22 @@ class Process:
             asyncio.create_task(self._read(process.stderr, self.stderr)),
         ]
 
+    @contextlib.asynccontextmanager
+    async def up(self) -> AsyncIterator[Process]:
+        """Started and ready here, and ended on the way out. Raises CannotRun."""
+        try:
+            await self.start()
+            await self.ready()
+            yield self
+        finally:
+            await self.stop()
+
     async def _read(self, stream: asyncio.StreamReader, also: list[str] | None = None) -> None:
         """Keep the last lines; a program must never wait because nobody reads what it prints."""
         while data := await stream.read(65536):
             lines = data.decode(errors="replace").splitlines()
             self.output.extend(lines)
+            self.printed.set()
             if also is not None:
                 also.extend(lines)
                 del also[:-KEPT_LINES]
@@ -168,6 +181,13 @@ class Process:
             return False
         writer.close()
         return True
+
+    async def says(self, text: str) -> None:
+        """Wait until one of its last lines has `text` in it. Raises TimeoutError."""
+        async with asyncio.timeout(READY_SECONDS):
+            while not any(text in line for line in self.output):
+                self.printed.clear()
+                await self.printed.wait()
 
     async def epitaph(self) -> str:
         """How the program ended, and its last words, in one line."""
@@ -250,7 +270,7 @@ class Subject:
         self.environment = local_secrets(task.get("secrets", ()), {})
         told = "" if self.is_process else os.environ.get("USERS") or DEFAULT_USERS
         self.door = Door(self.path, told)
-        Peer.door = self.door if task.get("entry") == "ticket" else None
+        Peer.door = self.door if task.get("entry") else None
         if Peer.door:
             self.environment |= Door.environment
         if self.dialect == "socketio":
@@ -364,7 +384,7 @@ class Subject:
             await peer.welcome()
             return
         await peer.message("0{…}, the open packet")
-        await peer.send_text("40")
+        await peer.send_text(await admitted(peer, "40"))
         await peer.message("40{…}, the welcome of Socket.IO")
 
     async def http(self, method: str, path: str, body: bytes | None = None) -> Response:

@@ -1,4 +1,4 @@
-// Chapter 6 in JavaScript, with plain `ws`: the rooms of node_rooms, and delivery. The grader has to find it right.
+// Chapters 5 and 6 in JavaScript, with plain `ws`: rooms and delivery. The grader has to find it right.
 import { randomUUID } from 'node:crypto'
 import http from 'node:http'
 import { WebSocketServer } from 'ws'
