@@ -14,7 +14,8 @@ import sys
 from course import console, front, tools
 from course.manifest import ROOT, load
 
-# Four times the cores: most tests wait for a heartbeat or a process, few compute.
+# Four times the cores: most tests wait for a heartbeat or a process, few compute. With six times
+# they end a little sooner, and a slow reader becomes too slow for the server.
 WORKERS = str(4 * (os.cpu_count() or 2))
 
 

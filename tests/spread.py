@@ -1,21 +1,27 @@
 """How the tests are spread over processes, as a plugin of pytest (`make test` loads it).
 
-All tests of one file that share a browser or a built site go to one process; every other test goes
-by itself to the next process that is free. The largest files are begun first. (The marker
+All tests of one file that share a browser or a built site go to one process, and the chapters'
+pages to two, so that few browsers run at a time beside the many tests that wait; every other test
+goes by itself to the next process that is free. The largest units are begun first. (The marker
 `xdist_group` would say the same, but pytest-xdist 3.8 loses it under pytest 9.2 without a word.)
 """
+
+import re
 
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling, Scheduling
 
 TOGETHER = ("tests/browser/", "tests/site/")
+PAGE = re.compile(r"tests/browser/test_page_(\d+)\.py")
 
 
 class Spread(LoadScopeScheduling):
-    """One unit of work is a file of these folders, or one test."""
+    """One unit of work is a file of these folders, half of the pages, or one test."""
 
     def _split_scope(self, nodeid: str) -> str:
+        if page := PAGE.match(nodeid):
+            return f"pages {int(page[1]) % 2}"
         return nodeid.partition("::")[0] if nodeid.startswith(TOGETHER) else nodeid
 
 

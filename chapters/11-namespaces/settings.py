@@ -37,6 +37,7 @@ ASK_SECONDS = seconds("ASK_SECONDS", 5.0)  # for a client to answer what the ser
 # Who may come in. The users' default is for local use: the server says so when it starts.
 JWT_SECRET = os.environ.get("JWT_SECRET", "")  # no default: tokens.py refuses one that is short
 USERS = os.environ.get("USERS", "") or "alice:wonderland:admin,bob:builder:user"
+SCRYPT_LOG_N = whole_number("SCRYPT_LOG_N", 14, 10, 18)  # a password costs 2 to its power
 TOKEN_SECONDS = seconds("TOKEN_SECONDS", 300.0)
 AUDIT_LOG = os.environ.get("AUDIT_LOG", "")  # a path; unset: the lines go to standard output
 

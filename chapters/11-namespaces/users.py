@@ -12,10 +12,11 @@ import re
 import sys
 from dataclasses import dataclass
 
-from settings import USERS
+from settings import SCRYPT_LOG_N, USERS
 
 NAME = re.compile(r"[a-z0-9_-]{1,32}")  # a name becomes the channel user:NAME, a role role:ROLE
-COST = {"n": 2**14, "r": 8, "p": 1}  # 16 MB; OWASP asks for p = 5, five times the time
+COST = {"n": 2**SCRYPT_LOG_N, "r": 8, "p": 1}  # 16 MB; OWASP asks for p = 5, five times the time
+MEMORY = 2 * 128 * COST["n"] * COST["r"]  # bytes that OpenSSL may take: twice what it needs
 AT_ONCE = asyncio.Semaphore(2)  # hashes: each needs its memory
 
 
@@ -28,7 +29,7 @@ class User:
 
 
 def scrypt(password: str, salt: bytes) -> bytes:
-    return hashlib.scrypt(password.encode(), salt=salt, **COST)
+    return hashlib.scrypt(password.encode(), salt=salt, maxmem=MEMORY, **COST)
 
 
 def read_users(text: str) -> dict[str, User]:
