@@ -13,13 +13,14 @@ from typing import Any
 import pytest_asyncio
 
 from tests.harness import tokens
+from tests.harness.again import ask_again
 from tests.harness.door import ADMIN, MEMBER, VISITOR, User, post
 from tests.harness.exchange import Exchange
 from tests.harness.guest import Guest, Packet, forged, guest, is_error, stranger, token_of
 from tests.harness.place import secret
 from tests.harness.socketio_peer import POLLING, WEBSOCKET, PollingPeer
 from tests.harness.subject import Subject
-from tests.harness.verdict import CheckFailure, check, fail, require
+from tests.harness.verdict import CheckFailure, check, require
 
 NAMESPACES = ("/", "/admin")
 RATE, BURST, STRIKES, SEATS, PER_IP = 2, 6, 4, 2, 12  # of the program whose limits are small
@@ -378,11 +379,11 @@ async def test_seats(strict: Subject) -> None:
     third = await stranger(strict)
     await third.refused("/", auth, "rate_limited", "one connection too many")
     await mine[0].send("41")
-    until = asyncio.get_running_loop().time() + SLACK
-    while (packet := await third.knock("/", auth)).kind != "0":
-        if asyncio.get_running_loop().time() > until:
-            fail("a place that is free again is not given", expected="40{…}", got=packet)
-        await asyncio.sleep(0.05)
+    packet = await ask_again(
+        lambda: third.knock("/", auth), lambda packet: packet.kind == "0", SLACK
+    )
+    what = "a place that is free again is not given"
+    require(packet.kind == "0", what, expected="40{…}", got=packet)
 
     opened = []
     for path, upgrade in ((WEBSOCKET, True), (POLLING, False)) * PER_IP:
@@ -650,11 +651,14 @@ async def test_logout(subject: Subject) -> None:
             right = packet.said.get("code") == "logged_out"
             require(right, "the reason is another", expected="logged_out", got=packet)
     await one.refused("/", {"token": token}, "unauthorized", "a token that was logged out")
-    until = time.time() + SLACK  # where iat is in whole seconds, the next one has to begin
-    while (await one.knock("/", {"token": await token_of(subject, ADMIN)})).kind != "0":
-        require(time.time() < until, "a new login is of no use", expected="40{…}", got="44")
+
+    async def come_back() -> Packet:
         subject.door.tokens.clear()
-        await asyncio.sleep(0.1)
+        return await one.knock("/", {"token": await token_of(subject, ADMIN)})
+
+    # Where iat is in whole seconds, the next one has to begin.
+    packet = await ask_again(come_back, lambda packet: packet.kind == "0", SLACK)
+    require(packet.kind == "0", "a new login is of no use", expected="40{…}", got=packet)
 
 
 @check("Wire contract, chapters 8 and 11")

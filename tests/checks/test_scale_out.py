@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import pytest_asyncio
 
+from tests.harness.again import ask_again
 from tests.harness.exchange import Exchange
 from tests.harness.instances import (
     BACK_SECONDS,
@@ -393,14 +394,14 @@ async def play(streams: Instances, pause: Pause) -> None:
 
     streams.valkey.resume()
     pause.exchange.add("valkey", "·", "goes on")
-    until = now() + BACK_SECONDS
-    while now() < until:
+
+    async def repeat() -> Envelope:
         pause.repeats += 1
         alice.awaited.add("p")
         await alice.peer.send_json(request)
-        if (await alice.reply("p"))["type"] == "published":
-            break
-        await asyncio.sleep(0.1)
+        return await alice.reply("p")
+
+    await ask_again(repeat, lambda reply: reply["type"] == "published", BACK_SECONDS)
     await a.healthy()
     await b.healthy()
     await alice.publish("room:pause", payload="after")

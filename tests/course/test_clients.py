@@ -13,7 +13,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.harness.client import Client, ClientProgram
 from tests.harness.exchange import Exchange
-from tests.harness.hostile import Connection, Hostile, Script
+from tests.harness.hostile import BLINK, Connection, Hostile, Script
 from tests.harness.subject import CannotRun
 from tests.harness.verdict import CheckFailure
 
@@ -250,9 +250,9 @@ async def test_a_black_hole_hears_everything_and_answers_nothing() -> None:
 async def test_connections_that_live_at_one_time_are_counted() -> None:
     async with serving(lambda connection: connection.accept()) as server:
         async with dial(server), dial(server):
-            await asyncio.sleep(0.4)
+            await asyncio.sleep(2 * BLINK)  # a blink does not count
         async with dial(server):
-            await asyncio.sleep(0.4)
+            await asyncio.sleep(2 * BLINK)  # a blink does not count
 
         assert server.most_at_once() == 2
         assert len(server.accepted) == 3

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from course.wire import Wire
+from tests.harness.again import ask_again
 from tests.harness.exchange import Exchange
 from tests.harness.member import Envelope, Member, short
 from tests.harness.peer import WITHIN
@@ -22,7 +23,6 @@ from tests.harness.verdict import fail
 BUS_TIMEOUT = 2.0  # seconds: a busy machine may be slow, and that is no outage
 BACK_SECONDS = 10.0  # until an instance has found its way back to the bus
 SLACK = 2.0  # seconds for a busy machine
-ASK_AGAIN_SECONDS = 0.05
 HEARTBEAT_SECONDS = "20"  # its checks are others; here some clients read nothing for a while
 
 
@@ -58,14 +58,11 @@ class Instance:
 
         With `go_on`, any status but that one ends the wait.
         """
-        until = asyncio.get_running_loop().time() + within
-        while True:
-            got, said = await self.health()
-            if got == status or (go_on and got != go_on):
-                return got, said
-            if asyncio.get_running_loop().time() >= until:
-                return got, said
-            await asyncio.sleep(ASK_AGAIN_SECONDS)
+
+        def enough(answer: tuple[int, Envelope]) -> bool:
+            return answer[0] == status or bool(go_on and answer[0] != go_on)
+
+        return await ask_again(self.health, enough, within)
 
     async def healthy(self, status: int = 200) -> None:
         """Wait until the instance is well, or until it says that it is not."""

@@ -6,7 +6,6 @@ themselves, or come without.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import tempfile
@@ -15,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.harness.again import ask_again
 from tests.harness.door import ADMIN, User, post
 from tests.harness.exchange import Exchange
 from tests.harness.peer import Peer, Response
@@ -72,8 +72,8 @@ class Place:
     async def quiet(self) -> None:
         """Wait until nobody is connected any more: earlier checks have just left."""
         token = await self.token(ADMIN)
-        until = asyncio.get_running_loop().time() + 5
-        while asyncio.get_running_loop().time() < until:
+
+        async def connected() -> int:
             peer = Peer(Exchange())
             peer.door = None
             await peer.dial(self.subject.host, self.port)
@@ -81,10 +81,10 @@ class Place:
                 "/api/stats", upgrade=False, headers={"Authorization": f"Bearer {token}"}
             )
             await peer.close()
-            if response.status != 200 or json.loads(response.body).get("connections") == 0:
-                return
-            await asyncio.sleep(0.05)
-        fail("GET /api/stats still counts connections that have ended")
+            return int(json.loads(response.body)["connections"]) if response.status == 200 else 0
+
+        if await ask_again(connected, lambda number: number == 0, 5):
+            fail("GET /api/stats still counts connections that have ended")
 
 
 def at(subject: Subject) -> Place:

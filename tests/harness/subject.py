@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 from course.tools import free_port, local_secrets
 from course.wire import Wire
 from tests.harness import spawning
+from tests.harness.again import ask_again
 from tests.harness.door import DEFAULT_USERS, Door
 from tests.harness.exchange import Exchange
 from tests.harness.member import Member
@@ -43,7 +44,6 @@ STOP_SECONDS = 5.0  # from SIGTERM until SIGKILL
 DYING_SECONDS = 0.5  # after a failed check: the exit of a program may lag behind its sockets' end
 IMPATIENCE = 1.0  # seconds to wait for the welcome of a program that did not greet once before
 SETTLE_SECONDS = 3.0  # for what the statistics should soon say
-ASK_AGAIN_SECONDS = 0.05  # between two looks at them
 KEPT_LINES = 40  # of what the program prints
 # Variables that are for the grader alone.
 OURS = ("CMD", "CLIENT", "URL", "PORT", "ONLY", "JSON", "HTML")
@@ -426,17 +426,14 @@ class Subject:
     ) -> Stats:
         """Ask for the statistics until they are as they should be; `what` says how."""
         within = self.settles if within is None else within
-        until = asyncio.get_running_loop().time() + within
-        while not true(stats := await self.stats()):
-            if asyncio.get_running_loop().time() >= until:
-                fail(
-                    f"after {within:g} s /api/stats does not show what it should",
-                    expected=what,
-                    got=json.dumps({"connections": stats.connections, "channels": stats.channels})[
-                        :200
-                    ],
-                )
-            await asyncio.sleep(ASK_AGAIN_SECONDS)
+        stats = await ask_again(self.stats, true, within)
+        if not true(stats):
+            said = {"connections": stats.connections, "channels": stats.channels}
+            fail(
+                f"after {within:g} s /api/stats does not show what it should",
+                expected=what,
+                got=json.dumps(said)[:200],
+            )
         return stats
 
     async def until_members(self, channel: str, number: int, within: float | None = None) -> Stats:
