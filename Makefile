@@ -5,9 +5,9 @@ PYTHON ?= python3
 COURSE = $(PYTHON) -m course
 
 .DEFAULT_GOAL := list
-.PHONY: list progress wire doctor bench site site-build test lint setup requirements
+.PHONY: list progress wire doctor bench hooks dev site site-build test lint setup requirements
 
-list progress wire doctor bench site site-build test lint setup:
+list progress wire doctor bench hooks dev site site-build test lint setup:
 	@$(COURSE) $@
 
 chapter-%:

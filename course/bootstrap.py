@@ -27,6 +27,8 @@ NEEDS = {
     "break": ["learner", "test"],
     "record": ["learner"],
     "bench": ["learner", "test"],
+    "hooks": ["learner", "test"],
+    "dev": ["learner", "test"],
     "site": ["learner", "docs"],
     "site-build": ["learner", "docs"],
     "lint": ["learner", "test", "docs"],

@@ -28,6 +28,8 @@ COMMANDS = {
     "record": "course.record",
     "bench": "course.bench",
     "capacity": "course.capacity",
+    "hooks": "course.hooks",
+    "dev": "course.front",
     "site": "course.site",
     "site-build": "course.site",
     "lint": "course.suite",

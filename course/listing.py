@@ -19,6 +19,7 @@ COMMANDS = {
         ("make doctor", "say what is wrong with an endpoint: URL=wss://…"),
         ("make break-NAME", "set up one broken deployment, to diagnose and cure; break-list"),
         ("make site", "read the lessons, in English and Chinese"),
+        ("make dev", "the React front end behind Vite's proxy: vite-proxy/"),
         ("make test", "everything that CI runs"),
     ],
     "zh": [
@@ -31,6 +32,7 @@ COMMANDS = {
         ("make doctor", "诊断一个端点哪里有问题：URL=wss://…"),
         ("make break-NAME", "搭建一个出故障的环境，供诊断和修复；break-list 列出全部"),
         ("make site", "阅读课程网页（中英文）"),
+        ("make dev", "React 前端（vite-proxy/），经 Vite 代理连接后端"),
         ("make test", "CI 运行的全部内容"),
     ],
 }

@@ -6,7 +6,7 @@ tables of `site/data/` hold only what no program can say: a sentence in each lan
 
     NN-slug/run.md  try.md  files.md  diff.md  checks.md  transcript.md
     map.md  settings.md  programs.md  close-codes.md  glossary.md  source-defects.md  broken.md
-    balance.md  storm.md  ladder.md
+    balance.md  storm.md  ladder.md  hook-counts.md
     bench-fanout.md  bench-memory.md  bench-emit.md
     capacity-measured.md  capacity-bus.md  capacity-limits.md
     capacity-traffic.md  capacity-instances.md
@@ -41,6 +41,7 @@ ADDRESS |= second_instance("8080")
 # A diff is no answer to a search, and all of them would be half of what a reader's browser indexes.
 UNSEARCHED = '.diff data-search-exclude=""'
 FOLD_ABOVE = 120  # lines of one file's diff: a longer one is folded, and so is a whole new file
+HOOKS = ("source", "ours")  # as `make hooks` names them
 COMPACT: dict[str, Any] = {"separators": (",", ":")}
 RFC = "https://www.rfc-editor.org/rfc/rfc"
 
@@ -439,6 +440,27 @@ def ladder(course: Course, language: str) -> str:
     return table(heading, rows, "<::::")
 
 
+def hook_counts(course: Course, language: str) -> str:
+    """What the source's hook and ours did in a browser, as `make hooks` counted it."""
+    told = data("hooks")
+    words = {name: word[language] for name, word in told["words"].items()}
+    measured = json.loads((DATA / "hooks.json").read_text(encoding="utf-8"))
+    keep_step("hooks.toml", told["scene"], measured["scenes"])
+    how = {
+        "silence": "unanswered",
+        "burst": "seen",
+    }  # what is told of a scene; else its connections
+    rows = []
+    for name, counts in measured["scenes"].items():
+        scene = told["scene"][name]
+        numbers = " ".join(f"[S{n}](source-defects.md#s{n})" for n in scene["defects"])
+        what = scene[language].format(seconds=f"{counts['ours']['seconds']:g}")
+        cells = (words[how.get(name, "connections")].format(**counts[it]) for it in HOOKS)
+        rows.append((f"{what} {numbers}", *cells))
+    said = words["measured"].format(measured=measured["measured"], **measured["machine"])
+    return f"{table((words['scene'], *(words[it] for it in HOOKS)), rows, '<<<')}\n\n{said}"
+
+
 # Markdown
 
 
@@ -539,6 +561,7 @@ WHOLE: dict[str, Callable[[Course, str], str]] = {
     "source-defects": source_defects,
     "broken": broken,
     "ladder": ladder,
+    "hook-counts": hook_counts,
     "storm": lambda course, language: storm.picture(vocabulary(language)),
     "bench-fanout": lambda course, language: plots.fanout(plots.results("fanout"), language),
     "bench-memory": lambda course, language: plots.unread(plots.results("fanout"), language),

@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 
-from course import console, tools
+from course import console, front, tools
 from course.manifest import ROOT, load
 
 # Four times the cores: most tests wait for a heartbeat or a process, few compute. With six times
@@ -39,6 +39,7 @@ def main(options: argparse.Namespace) -> int:
 def setup() -> None:
     """npm's packages, a browser, Chinese fonts. Stops with one line for what cannot be had."""
     tools.npm_install()
+    front.modules()
     tools.find("node")
     tools.chromium()
     tools.curl()
@@ -49,12 +50,14 @@ def setup() -> None:
 def lint() -> int:
     """Run every linter, all of them even if one complains; 0 if none does."""
     failed = 0
-    for name, *command in (
+    for name, *arguments in (
         ("formatting", "ruff", "format", "--check", "--quiet", "."),
         ("lint", "ruff", "check", "--quiet", "."),
         ("types of course and tests", "mypy"),
     ):
-        failed |= run(name, [sys.executable, "-m", *command])
+        failed |= run(name, [sys.executable, "-m", *arguments])
+    for name, command in front.linters().items():
+        failed |= run(name, command, str(front.FRONT))
     for chapter in load().chapters:
         # Each chapter by itself, as a program of its own; not strict: it is for learners. What
         # mypy has read of the libraries for one it knows for the next.

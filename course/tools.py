@@ -79,10 +79,17 @@ def npm_install(folder: Path = ROOT) -> Path:
             command, cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT
         )
     if code != 0:
-        last = (log.read_text().strip() or "it said nothing").splitlines()[-1]
-        console.stop(f"npm ci failed in {folder}: {last}")
+        console.stop(f"npm ci failed in {folder}: {why(log.read_text())}")
     stamp.write_text(wanted)
     return modules
+
+
+def why(log: str) -> str:
+    """What npm's log says of a failure, in one line: its code and the sentence after it."""
+    said = [line.strip() for line in log.splitlines() if line.strip()]
+    prefixes = ("npm error ", "npm ERR! ")
+    errors = [line[len(prefixes[0]) :] for line in said if line.startswith(prefixes)]
+    return " ".join(errors[:2]) or (said[-1] if said else "it said nothing")
 
 
 def local_secrets(names: Iterable[str], environment: Mapping[str, str]) -> dict[str, str]:

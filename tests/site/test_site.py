@@ -20,7 +20,14 @@ from course import frames, partials, site
 from course.manifest import LANGUAGES, ROOT, load
 
 BUILD_SECONDS = 120  # on a busy machine; a build takes about two
-TRACKED = ("site", "chapters", "course/capacity.py", "build/generated", "course.toml")
+TRACKED = (
+    "site",
+    "chapters",
+    "vite-proxy/src",
+    "course/capacity.py",
+    "build/generated",
+    "course.toml",
+)
 CONFIGURATIONS = ("mkdocs.base.yml", "mkdocs.yml", "mkdocs.zh.yml")
 
 

@@ -1,0 +1,44 @@
+/** Two languages, chosen by ?lang=, else by the browser. */
+import { createContext, use, useEffect, useMemo, useState, type ReactNode } from "react";
+
+import { type Text, TEXTS } from "./texts";
+
+export type Language = keyof typeof TEXTS;
+
+interface Speaking {
+  readonly language: Language;
+  readonly text: Text;
+  readonly toggle: () => void;
+}
+
+const Context = createContext<Speaking | null>(null);
+
+function preferred(): Language {
+  const asked = new URLSearchParams(location.search).get("lang") ?? navigator.language;
+  return asked.toLowerCase().startsWith("zh") ? "zh" : "en";
+}
+
+export function Languages({ children }: { readonly children: ReactNode }) {
+  const [language, setLanguage] = useState(preferred);
+  useEffect(() => {
+    document.documentElement.lang = language === "zh" ? "zh-CN" : "en";
+    document.title = TEXTS[language].title;
+  }, [language]);
+  const speaking = useMemo(() => {
+    const toggle = () => {
+      const other = language === "zh" ? "en" : "zh";
+      const url = new URL(location.href);
+      url.searchParams.set("lang", other);
+      history.replaceState(null, "", url);
+      setLanguage(other);
+    };
+    return { language, text: TEXTS[language], toggle };
+  }, [language]);
+  return <Context value={speaking}>{children}</Context>;
+}
+
+export function useLanguage(): Speaking {
+  const speaking = use(Context);
+  if (!speaking) throw new Error("there is no <Languages> around this");
+  return speaking;
+}

@@ -1,0 +1,58 @@
+/** The connection's state as a word and a shape, never a colour alone; and when it tries again. */
+import { useEffect, useState } from "react";
+
+import { useLanguage } from "../../language";
+import { meaning, type Status } from "../../realtime/connection";
+
+const SHAPES = { idle: "○", connecting: "◌", open: "●", waiting: "◔", stopped: "■" } as const;
+
+interface Props {
+  readonly status: Status;
+  readonly onRetry: () => void;
+}
+
+export function ConnectionBadge({ status, onRetry }: Props) {
+  const { text, language } = useLanguage();
+  const { state, quiet, attempt, end } = status;
+  return (
+    <div className="badge" data-state={state} data-quiet={quiet}>
+      <span role="status" aria-label={text.connection}>
+        <span className="shape" aria-hidden="true">
+          {quiet ? "◍" : SHAPES[state]}
+        </span>{" "}
+        {quiet ? text.quiet : text.states[state]}
+      </span>
+      {state === "waiting" && (
+        <>
+          <Countdown retryAt={status.retryAt} />
+          <button type="button" onClick={onRetry}>
+            {text.now}
+          </button>
+          <span className="soft">{text.attempt(attempt)}</span>
+        </>
+      )}
+      {end && <span className="soft end">{meaning(end, language)}</span>}
+    </div>
+  );
+}
+
+/** Seconds until the next try. Not announced: a screen reader would read it each second. */
+function Countdown({ retryAt }: { readonly retryAt: number | null }) {
+  const { text } = useLanguage();
+  const [now, setNow] = useState(Date.now);
+  useEffect(() => {
+    const timer = setInterval(() => {
+      setNow(Date.now());
+    }, 250);
+    return () => {
+      clearInterval(timer);
+    };
+  }, []);
+  if (retryAt === null) return <span>{text.offline}</span>;
+  const seconds = Math.max(0, Math.ceil((retryAt - now) / 1000));
+  return (
+    <span className="countdown" aria-hidden="true">
+      {text.backIn(seconds)}
+    </span>
+  );
+}
