@@ -12,6 +12,7 @@ from pathlib import Path
 
 from course import catalogue
 from course.manifest import ROOT, Chapter
+from course.start import begun, copy_base
 from course.tools import path_with_wheels
 from tests.course import forked
 from tests.harness.broken import Broken
@@ -74,7 +75,11 @@ def grade_base(chapter: Chapter, base: Chapter, folder: Path) -> Grade:
     """
     known = catalogue.modules()
     only = only_unless_all({check.id for name in chapter.adds for check in known[name].checks})
-    return grade_forked(folder, str(chapter.number), "--folder", str(base.folder), *only)
+    start = base.folder
+    if begun(chapter).is_dir():
+        start = folder / "start"
+        copy_base(chapter, base, start)
+    return grade_forked(folder, str(chapter.number), "--folder", str(start), *only)
 
 
 def only_unless_all(asked: set[str]) -> list[str]:
