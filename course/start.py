@@ -45,7 +45,7 @@ def main(options: argparse.Namespace) -> int:
 
 
 def copy_start(chapter: Chapter) -> None:
-    """Fill `chapter.work` with the base chapter's code, and with what the chapter's `start/` has."""
+    """Fill `chapter.work` with the base chapter's code, and what the chapter's `start/` has."""
     copy_base(chapter, load().base(chapter) or chapter, chapter.work)
 
 

@@ -1,6 +1,6 @@
-"""Chapter 3: one envelope for every message, and a heartbeat that finds a dead peer.
+"""Chapter 13: a consulting room. Its page shows one sick deployment after the other: what is it?
 
-`ping` is answered with `pong`, `echo` with `echo`, everything else with an error.
+`/ws` is chapter 3's server, and healthy. The patients stand on ports of their own; see rounds.py.
 Run: python server.py        then open http://127.0.0.1:8080/
 """
 
@@ -10,10 +10,11 @@ from pathlib import Path
 from aiohttp import ClientConnectionResetError, WSMsgType, web
 
 from closing import Socket
+from consulting import ConsultingRoom
 from envelope import BadMessage, decode, encode, encode_error
 from heartbeat import Heartbeat
 from serving import check_origin, serve
-from settings import HEARTBEAT_SECONDS
+from settings import HEARTBEAT_SECONDS, SEED
 
 PAGE = Path(__file__).with_name("index.html")
 
@@ -82,5 +83,15 @@ def answer(text: str) -> str:
             return encode_error("unknown_type", reason, message.request_id)
 
 
+async def main() -> None:
+    room = ConsultingRoom()
+    print(f"the patients come in the order of SEED={SEED}", flush=True)
+    try:
+        mine = (web.get("/", page), web.get("/api/ping", ping), web.get("/ws", websocket))
+        await serve(*mine, *room.routes())
+    finally:
+        await room.rounds.close()
+
+
 if __name__ == "__main__":
-    asyncio.run(serve(web.get("/", page), web.get("/api/ping", ping), web.get("/ws", websocket)))
+    asyncio.run(main())

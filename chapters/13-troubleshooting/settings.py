@@ -4,6 +4,7 @@ A value that makes no sense stops the program at once, with one line that names 
 """
 
 import os
+import secrets
 import sys
 
 
@@ -43,3 +44,7 @@ ALLOWED_ORIGINS = [
 ORIGIN = os.environ.get("ORIGIN", "").strip()  # of the page that will connect
 EXPECT = os.environ.get("EXPECT", "").strip()  # a type that has to come
 SEND_BYTES = whole_number("SEND_BYTES", 0, 0, 2**24)  # the size of its biggest message
+
+# The exercise: which patients in which order, else all of them, shuffled.
+ROUNDS = [name.strip() for name in os.environ.get("ROUNDS", "").split(",") if name.strip()]
+SEED = whole_number("SEED", secrets.randbelow(10_000), 0, 2**31)  # of the shuffling

@@ -30,7 +30,8 @@ from course.manifest import load
 START_SECONDS = 20.0  # for a program to listen
 STOP_SECONDS = 5.0  # for it to end when asked to
 WITHIN = 10.0  # for one step of a symptom
-PAGE = "http://127.0.0.1:5173"  # the page that the labs' clients come from
+# The page that the labs' clients come from.
+PAGE = os.environ.get("LAB_PAGE", "") or "http://127.0.0.1:5173"
 
 
 @dataclass
