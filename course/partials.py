@@ -524,7 +524,9 @@ def symptoms(course: Course, language: str) -> str:
         seen = f"**{escape(lab.title[language])}**<br>{escape(lab.symptom[language])}"
         told = (escape(entry[part][language]) for part in ("cause", "cure"))
         rows.append((f"{seen}<br>`make break-{name}`", *told))
-    return table((words["symptom"], words["cause"], words["cure"]), rows, "<<<")
+    told = table((words["symptom"], words["cause"], words["cure"]), rows, "<<<")
+    # On a telephone its rows are stacked: book.css says how.
+    return f'<div class="stacked" markdown>\n\n{told}\n\n</div>'
 
 
 def findings(course: Course, language: str) -> str:
@@ -538,7 +540,8 @@ def findings(course: Course, language: str) -> str:
         if entry["verdict"] != "ok":
             verdict = report.WORDS[language][entry["verdict"]]
             rows.append((f"`{code}`", verdict, escape(entry["cause"][language])))
-    return table((words["finding"], words["verdict"], words["cause"]), rows, "<<<")
+    told = table((words["finding"], words["verdict"], words["cause"]), rows, "<<<")
+    return f'<div class="stacked" markdown>\n\n{told}\n\n</div>'
 
 
 def diagnosis(course: Course, language: str) -> str:

@@ -42,7 +42,7 @@ CAUSES = {
     "no-close": Cause("close", "answer a close with a close", "warning"),
 }
 
-# What a refused upgrade most often means. 401 and 403 need a second look: see upgrading.py.
+# What a refused upgrade most often means. 400, 401 and 403 need a second look: see upgrading.py.
 STATUS = {
     **dict.fromkeys((400, 426, 505), "no-upgrade-headers"),
     401: "unauthorized",

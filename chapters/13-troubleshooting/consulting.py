@@ -2,7 +2,8 @@
 
 from aiohttp import web
 
-from rounds import Refused, Rounds
+from patient import Refused
+from rounds import Rounds
 from serving import check_origin
 from the_course import Unavailable
 
@@ -27,7 +28,7 @@ class ConsultingRoom:
                     case "next":
                         await self.rounds.admit()
                     case "guess":
-                        told["right"] = self.rounds.guess(request.query.get("choice", ""))
+                        told["right"] = self.rounds.current().guess(request.query.get("choice", ""))
                     case "doctor":
                         told["report"] = await self.rounds.examine(language)
                     case "cure":

@@ -14,7 +14,7 @@ from consulting import ConsultingRoom
 from envelope import BadMessage, decode, encode, encode_error
 from heartbeat import Heartbeat
 from serving import check_origin, serve
-from settings import HEARTBEAT_SECONDS, SEED
+from settings import HEARTBEAT_SECONDS
 
 PAGE = Path(__file__).with_name("index.html")
 
@@ -85,7 +85,7 @@ def answer(text: str) -> str:
 
 async def main() -> None:
     room = ConsultingRoom()
-    print(f"the patients come in the order of SEED={SEED}", flush=True)
+    print(f"the patients come in the order of SEED={room.rounds.seed}", flush=True)
     try:
         mine = (web.get("/", page), web.get("/api/ping", ping), web.get("/ws", websocket))
         await serve(*mine, *room.routes())

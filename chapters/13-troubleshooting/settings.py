@@ -4,7 +4,6 @@ A value that makes no sense stops the program at once, with one line that names 
 """
 
 import os
-import secrets
 import sys
 
 
@@ -47,4 +46,4 @@ SEND_BYTES = whole_number("SEND_BYTES", 0, 0, 2**24)  # the size of its biggest 
 
 # The exercise: which patients in which order, else all of them, shuffled.
 ROUNDS = [name.strip() for name in os.environ.get("ROUNDS", "").split(",") if name.strip()]
-SEED = whole_number("SEED", secrets.randbelow(10_000), 0, 2**31)  # of the shuffling
+SEED = whole_number("SEED", 0, 0, 2**31)  # of the shuffling; 0 is another one each time

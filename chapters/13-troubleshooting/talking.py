@@ -11,6 +11,9 @@ PATIENCE = 2.5  # heartbeats of listening
 
 
 async def holds(talk: Talk, _: str) -> str:
+    """The 101 proves the handshake; an answer proves that somebody is there."""
+    if not talk.engine:
+        talk.protocol.send_text(b'{"type":"ping","requestId":"doctor"}')
     await talk.answers("closed-at-once")
     return "a ping was answered"
 
@@ -31,11 +34,12 @@ async def bears(talk: Talk, size: str) -> str:
     """A message as big as the client's biggest."""
     if talk.ended:
         raise Sick("closed-at-once", talk.how())
-    if int(size):
-        shell = '{"type":"echo","data":""}'
-        padding = "x" * (int(size) - len(shell))
-        talk.protocol.send_text(f"{shell[:-2]}{padding}{shell[-2:]}".encode())
-        await talk.answers("oversized")
+    if not int(size):
+        return "not asked"
+    shell = '{"type":"echo","data":""}'
+    padding = "x" * (int(size) - len(shell))
+    talk.protocol.send_text(f"{shell[:-2]}{padding}{shell[-2:]}".encode())
+    await talk.answers("oversized")
     return f"{size} bytes"
 
 

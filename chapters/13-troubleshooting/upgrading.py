@@ -1,7 +1,7 @@
 """The upgrade: the request that turns HTTP into WebSocket, and what each refusal means.
 
-101 is success, and nothing else is. Two refusals have two causes each; a second question tells
-which.
+101 is success, and nothing else is. Some refusals have more than one cause; a second question tells
+which it is.
 """
 
 import base64
@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import time
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
 from causes import STATUS, Sick
 from hops import Line, Place, ask, connect
@@ -17,17 +17,20 @@ from hops import Line, Place, ask, connect
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 §1.3
 
 
+def engine_target(place: Place, transport: str) -> str:
+    """The path and query of Engine.IO's handshake, by polling or by WebSocket."""
+    path, _, query = place.target.partition("?")
+    return f"{path}?{urlencode({'EIO': '4', **dict(parse_qsl(query)), 'transport': transport})}"
+
+
 async def engine_version(place: Place) -> str:
     """Engine.IO: whether both sides are of one generation. Asked by polling, as its clients do."""
-    line = await connect(place)
-    path, _, query = place.target.partition("?")
-    asked = {"EIO": "4", **dict(parse_qsl(query)), "transport": "polling"}
-    target = f"{path}?{'&'.join(f'{name}={value}' for name, value in asked.items())}"
+    line, target = await connect(place), engine_target(place, "polling")
     head, body = await ask(line, place, target, {"Connection": "close"})
     line[1].transport.abort()
     if head.split(" ")[1] == "400" and "version" in body:
-        raise Sick("version-mismatch", f"asked with EIO={asked['EIO']}: {body[:80]}")
-    return f"EIO={asked['EIO']}"
+        raise Sick("version-mismatch", body[:80])
+    return "both speak the same Engine.IO"
 
 
 async def upgrade(line: Line, place: Place, origin: str) -> str:
@@ -36,9 +39,7 @@ async def upgrade(line: Line, place: Place, origin: str) -> str:
     accept = base64.b64encode(hashlib.sha1(key + GUID).digest()).decode()
     headers = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13"}
     headers |= {"Sec-WebSocket-Key": key.decode(), "Origin": origin}
-    target = place.target
-    if place.is_engine and "transport=" not in target:
-        target += f"{'&' if '?' in target else '?'}EIO=4&transport=websocket"
+    target = engine_target(place, "websocket") if place.is_engine else place.target
     head, _ = await ask(line, place, target, headers)
     first, *fields = head.split("\r\n")
     status = first.split(" ")[1]
@@ -54,15 +55,15 @@ async def upgrade(line: Line, place: Place, origin: str) -> str:
 
 
 async def second_look(cause: str, place: Place, origin: str) -> str:
-    """Two statuses have two causes each. Which one, the next question tells."""
+    """401, 403 and 400 have more than one cause. Which it is, the next question tells."""
     if cause == "unauthorized" and expired(place.target):
         return "expired-token"
-    if cause == "forbidden" and origin:
+    if cause in ("forbidden", "no-upgrade-headers") and origin:  # 400: that is Socket.IO's no
         try:
             line = await connect(place)
             await upgrade(line, place, "")
         except Sick:
-            return "forbidden"
+            return cause
         line[1].transport.abort()
         return "origin-refused"
     return cause

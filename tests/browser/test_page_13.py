@@ -36,10 +36,10 @@ async def wait_for_patient(page: Page, number: int) -> None:
     await expect(page.get_by_role("status")).to_have_text(status, timeout=STANDS_MS)
 
 
-def logged(page: Page, kind: str, what: str, text: str = "") -> object:
+async def logged(page: Page, kind: str, what: str, text: str = "") -> None:
     selector = f'#log li[data-kind="{kind}"][data-what="{what}"]'
     line = page.locator(selector).filter(has_text=text).last
-    return expect(line).to_be_visible(timeout=STANDS_MS)
+    await expect(line).to_be_visible(timeout=STANDS_MS)
 
 
 async def test_a_learner_looks_guesses_is_told_and_sees_the_cure(
