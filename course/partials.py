@@ -522,7 +522,10 @@ def symptoms(course: Course, language: str) -> str:
         lab = labs.lab(name)
         entry = report.vocabulary()[lab.finds]
         seen = f"**{escape(lab.title[language])}**<br>{escape(lab.symptom[language])}"
-        told = (escape(entry[part][language]) for part in ("cause", "cure"))
+        told = (
+            f'<span class="label">{words[part]}</span>{escape(entry[part][language])}'
+            for part in ("cause", "cure")
+        )
         rows.append((f"{seen}<br>`make break-{name}`", *told))
     told = table((words["symptom"], words["cause"], words["cure"]), rows, "<<<")
     # On a telephone its rows are stacked: book.css says how.
