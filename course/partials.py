@@ -527,9 +527,12 @@ def symptoms(course: Course, language: str) -> str:
             for part in ("cause", "cure")
         )
         rows.append((f"{seen}<br>`make break-{name}`", *told))
-    told = table((words["symptom"], words["cause"], words["cure"]), rows, "<<<")
-    # On a telephone its rows are stacked: book.css says how.
-    return f'<div class="stacked" markdown>\n\n{told}\n\n</div>'
+    return stacked(table((words["symptom"], words["cause"], words["cure"]), rows, "<<<"))
+
+
+def stacked(text: str) -> str:
+    """A table whose rows are stacked on a telephone: book.css says how."""
+    return f'<div class="stacked" markdown>\n\n{text}\n\n</div>'
 
 
 def findings(course: Course, language: str) -> str:
@@ -543,8 +546,7 @@ def findings(course: Course, language: str) -> str:
         if entry["verdict"] != "ok":
             verdict = report.WORDS[language][entry["verdict"]]
             rows.append((f"`{code}`", verdict, escape(entry["cause"][language])))
-    told = table((words["finding"], words["verdict"], words["cause"]), rows, "<<<")
-    return f'<div class="stacked" markdown>\n\n{told}\n\n</div>'
+    return stacked(table((words["finding"], words["verdict"], words["cause"]), rows, "<<<"))
 
 
 def diagnosis(course: Course, language: str) -> str:

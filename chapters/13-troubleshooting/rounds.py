@@ -34,10 +34,10 @@ class Rounds:
     async def admit(self) -> None:
         """The next patient. Raises Unavailable, Refused."""
         if not self.labs:
-            self.labs = {lab["name"]: lab for lab in await ask("break", "list")}
-            self.order = [name for name in ROUNDS if name in self.labs]
-            if not self.order:
-                self.order = self.random.sample(list(self.labs), len(self.labs))
+            labs = {lab["name"]: lab for lab in await ask("break", "list")}
+            if unknown := [name for name in ROUNDS if name not in labs]:
+                raise Refused(f"ROUNDS: there is no {unknown[0]!r}; there are {', '.join(labs)}")
+            self.labs, self.order = labs, list(ROUNDS) or self.random.sample([*labs], len(labs))
         if self.patients and len(self.patients) == len(self.order):
             raise Refused("that was the last one")
         if self.patients and self.patients[-1].points is None:
