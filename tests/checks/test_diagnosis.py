@@ -94,6 +94,9 @@ class Visit:
 
 
 async def well(connection: Connection) -> None:
+    if connection.headers.get("origin", MINE) != MINE:
+        await connection.refuse(403)
+        return
     await connection.accept(heartbeat_ms=20_000)
     await connection.send_json({"type": TYPE, "ts": 0, "data": {}})
     await connection.send(PING, b"heartbeat")
