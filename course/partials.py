@@ -203,17 +203,20 @@ def wire(lines: Iterable[str]) -> str:
 
 
 def road(course: Course, language: str) -> str:
-    """The map: chapters that can be run, then those that are planned, marked as such."""
+    """The map in the order of the road: chapters that can be run, and those that are planned."""
     words = vocabulary(language)
-    lines = []
+    steps = {}
     for chapter in course.chapters:
         title = f"[{chapter.title[language]}](chapters/{chapter.slug}.md)"
         minutes = words["minutes"].format(chapter.minutes)
-        lines.append(f"{chapter.number}.  **{title}** <small>{minutes}</small>")
-        lines.append(f"    <span>{chapter.goal[language]}</span>\n    {{ .ready }}")
+        steps[chapter.number] = (
+            f"{chapter.number}.  **{title}** <small>{minutes}</small>\n"
+            f"    <span>{chapter.goal[language]}</span>\n    {{ .ready }}"
+        )
     for plan in course.planned:
         title = f"**{plan.title[language]}** <small>{words['planned']}</small>"
-        lines.append(f"{plan.number}.  {title}\n    {{ .planned }}")
+        steps[plan.number] = f"{plan.number}.  {title}\n    {{ .planned }}"
+    lines = [steps[number] for number in sorted(steps)]
     return '<div class="road" markdown>\n\n' + "\n".join(lines) + "\n\n</div>"
 
 
