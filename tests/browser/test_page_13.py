@@ -20,7 +20,7 @@ STANDS_MS = 30_000  # until a deployment stands or the doctor has been there, on
 RIGHT = {"blob-echo": "Text that comes as a Blob", "wrong-path": "The wrong path"}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def room() -> AsyncIterator[Server]:
     """`ROUNDS=blob-echo,wrong-path make chapter-13`."""
     async with running(13, ROUNDS=",".join(RIGHT), SEED="1") as server:
@@ -40,6 +40,18 @@ async def logged(page: Page, kind: str, what: str, text: str = "") -> None:
     selector = f'#log li[data-kind="{kind}"][data-what="{what}"]'
     line = page.locator(selector).filter(has_text=text).last
     await expect(line).to_be_visible(timeout=STANDS_MS)
+
+
+async def test_no_other_page_may_start_programs_here(room: Server, new_page: NewPage) -> None:
+    page = await new_page()
+    headers = {"Origin": "http://evil.example"}
+
+    refused = await page.request.post(f"{room.page}api/round/next", headers=headers)
+    nothing = await page.request.post(
+        f"{room.page}api/round/cure", headers={"Origin": room.page[:-1]}
+    )
+
+    assert (refused.status, nothing.status) == (403, 409)
 
 
 async def test_a_learner_looks_guesses_is_told_and_sees_the_cure(
@@ -94,15 +106,3 @@ async def test_a_learner_looks_guesses_is_told_and_sees_the_cure(
     await page.goto(f"{room.page}?lang=zh")  # a reload finds the round as it is
     await expect(page.get_by_role("status")).to_have_text("全部看完：3 分，满分 6 分")
     await expect(page.locator("#choices [data-is=right]")).to_have_text("路径不对")
-
-
-async def test_no_other_page_may_start_programs_here(room: Server, new_page: NewPage) -> None:
-    page = await new_page()
-    headers = {"Origin": "http://evil.example"}
-
-    refused = await page.request.post(f"{room.page}api/round/next", headers=headers)
-    nothing = await page.request.post(
-        f"{room.page}api/round/cure", headers={"Origin": room.page[:-1]}
-    )
-
-    assert (refused.status, nothing.status) == (403, 409)
