@@ -205,17 +205,20 @@ def wire(lines: Iterable[str]) -> str:
 
 
 def road(course: Course, language: str) -> str:
-    """The map: chapters that can be run, then those that are planned, marked as such."""
+    """The map in the order of the road: chapters that can be run, and those that are planned."""
     words = vocabulary(language)
-    lines = []
+    steps = {}
     for chapter in course.chapters:
         title = f"[{chapter.title[language]}](chapters/{chapter.slug}.md)"
         minutes = words["minutes"].format(chapter.minutes)
-        lines.append(f"{chapter.number}.  **{title}** <small>{minutes}</small>")
-        lines.append(f"    <span>{chapter.goal[language]}</span>\n    {{ .ready }}")
+        steps[chapter.number] = (
+            f"{chapter.number}.  **{title}** <small>{minutes}</small>\n"
+            f"    <span>{chapter.goal[language]}</span>\n    {{ .ready }}"
+        )
     for plan in course.planned:
         title = f"**{plan.title[language]}** <small>{words['planned']}</small>"
-        lines.append(f"{plan.number}.  {title}\n    {{ .planned }}")
+        steps[plan.number] = f"{plan.number}.  {title}\n    {{ .planned }}"
+    lines = [steps[number] for number in sorted(steps)]
     return '<div class="road" markdown>\n\n' + "\n".join(lines) + "\n\n</div>"
 
 
@@ -524,9 +527,17 @@ def symptoms(course: Course, language: str) -> str:
         lab = labs.lab(name)
         entry = report.vocabulary()[lab.finds]
         seen = f"**{escape(lab.title[language])}**<br>{escape(lab.symptom[language])}"
-        told = (escape(entry[part][language]) for part in ("cause", "cure"))
+        told = (
+            f'<span class="label">{words[part]}</span>{escape(entry[part][language])}'
+            for part in ("cause", "cure")
+        )
         rows.append((f"{seen}<br>`make break-{name}`", *told))
-    return table((words["symptom"], words["cause"], words["cure"]), rows, "<<<")
+    return stacked(table((words["symptom"], words["cause"], words["cure"]), rows, "<<<"))
+
+
+def stacked(text: str) -> str:
+    """A table whose rows are stacked on a telephone: book.css says how."""
+    return f'<div class="stacked" markdown>\n\n{text}\n\n</div>'
 
 
 def findings(course: Course, language: str) -> str:
@@ -540,7 +551,7 @@ def findings(course: Course, language: str) -> str:
         if entry["verdict"] != "ok":
             verdict = report.WORDS[language][entry["verdict"]]
             rows.append((f"`{code}`", verdict, escape(entry["cause"][language])))
-    return table((words["finding"], words["verdict"], words["cause"]), rows, "<<<")
+    return stacked(table((words["finding"], words["verdict"], words["cause"]), rows, "<<<"))
 
 
 def diagnosis(course: Course, language: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+from pathlib import Path
 
 from course import catalogue, console
 from course.cli import chapter_number
@@ -29,6 +30,9 @@ def main(options: argparse.Namespace) -> int:
     copy_start(chapter)
     base = course.base(chapter)
     origin = f"chapter {base.number}, finished" if base else "a server that speaks only HTTP"
+    if base and begun(chapter).is_dir():
+        names = ", ".join(sorted(path.name for path in begun(chapter).glob("*.py")))
+        origin += f", and a {names} to begin with"
     print(f"{work}/ is ready: it holds {origin}. New in chapter {chapter.number}:\n")
     modules = catalogue.modules()
     for name in chapter.adds:
@@ -41,8 +45,16 @@ def main(options: argparse.Namespace) -> int:
 
 
 def copy_start(chapter: Chapter) -> None:
-    """Fill `chapter.work` with the base chapter's code; chapter 1 has a `start/` of its own."""
-    base = load().base(chapter)
-    shutil.copytree((base or chapter).folder, chapter.work, ignore=NOT_COPIED)
-    if base is None:
-        shutil.copytree(chapter.folder / "start", chapter.work, dirs_exist_ok=True)
+    """Fill `chapter.work` with the base chapter's code, and what the chapter's `start/` has."""
+    copy_base(chapter, load().base(chapter) or chapter, chapter.work)
+
+
+def copy_base(chapter: Chapter, base: Chapter, target: Path) -> None:
+    shutil.copytree(base.folder, target, ignore=NOT_COPIED)
+    if begun(chapter).is_dir():
+        shutil.copytree(begun(chapter), target, dirs_exist_ok=True)
+
+
+def begun(chapter: Chapter) -> Path:
+    """What a learner of this chapter begins with beside its base: a server, or a new program."""
+    return chapter.folder / "start"

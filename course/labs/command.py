@@ -1,16 +1,22 @@
-"""`make break-NAME`: sets up one broken deployment on this computer, and shows its symptom."""
+"""`make break-NAME`: sets up one broken deployment on this computer, and shows its symptom.
+
+With --json a program is told: one line of JSON once it stands, with its address, its symptom, and
+the words that tell the doctor the same; or, for `list`, all labs and what is said about them.
+"""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import os
 import random
+import shlex
 import signal
 from contextlib import AsyncExitStack
 
 from course import console
-from course.doctor.report import show, summary
+from course.doctor.report import show, summary, vocabulary
 from course.doctor.visit import examine
 from course.labs import catalogue
 from course.labs.catalogue import Lab
@@ -45,19 +51,23 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "break",
         help="set up one broken deployment",
-        description=__doc__,
+        description=__doc__.partition("\n")[0],
         epilog=f"{LIST} names all of them; {MYSTERY} picks one and does not say which.",
     )
     parser.add_argument("name", nargs="?", default=LIST)
     cured = os.environ.get("CURED", "") not in ("", "0")
     parser.add_argument("--cured", action="store_true", default=cured, help="the cure (CURED=1)")
     parser.add_argument("--diagnose", action="store_true", help="ask the doctor here, then end")
+    parser.add_argument("--json", action="store_true", help="for programs")
     parser.add_argument("--lang", choices=["en", "zh"], default=language())
 
 
 def main(options: argparse.Namespace) -> int:
     """Run one lab until Ctrl-C. Exits 2 with one line if there is none of this name."""
     speak: str = options.lang
+    if options.name == LIST and options.json:
+        print(json.dumps([_about(catalogue.lab(name)) for name in catalogue.names()]))
+        return 0
     if options.name == LIST:
         width = max(map(len, catalogue.names()))
         for name in catalogue.names():
@@ -73,22 +83,47 @@ def main(options: argparse.Namespace) -> int:
         )
     lab = catalogue.lab(name)
     try:
+        if options.json:
+            asyncio.run(_stand(lab, options.cured))
+            return 0
         asyncio.run(_run(lab, speak, options.cured, mystery=mystery, diagnose=options.diagnose))
     except KeyboardInterrupt:
         pass  # that is how it ends
     except (OSError, RuntimeError, TimeoutError) as error:
         console.stop(f"the lab {name} cannot be set up: {error or 'time ran out'}")
     finally:
-        if mystery:
+        if mystery and not options.json:
             print(f"\n{WORDS[speak]['was']}: {name} · {lab.title[speak]}")
     return 0
 
 
-async def _run(lab: Lab, speak: str, cured: bool, *, mystery: bool, diagnose: bool) -> None:
-    words = WORDS[speak]
+def _about(lab: Lab) -> dict[str, object]:
+    """A lab as a program is told of it."""
+    entry = vocabulary()[lab.finds]
+    return {"name": lab.name, "title": lab.title, "cause": entry["cause"], "cure": entry["cure"]}
+
+
+def _asked_to_stop() -> asyncio.Event:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+async def _stand(lab: Lab, cured: bool) -> None:
+    """Set it up, say so in one line of JSON, and let it stand."""
+    stop = _asked_to_stop()
+    async with lab.scene(cured) as scene:
+        seen = [{"who": who, "said": said} for who, said in await scene.symptom()]
+        doctor = shlex.split(catalogue.doctor_words(scene))[3:]  # without `python3 -m course`
+        told = {"name": lab.name, "url": scene.url, "seen": seen, "doctor": doctor}
+        print(json.dumps(told), flush=True)
+        await stop.wait()
+
+
+async def _run(lab: Lab, speak: str, cured: bool, *, mystery: bool, diagnose: bool) -> None:
+    words = WORDS[speak]
+    stop = _asked_to_stop()
     title = words["unknown"] if mystery else f"{lab.name} · {lab.title[speak]}"
     print(console.bold(title) + (f"  ({words['cured']})" if cured else ""), flush=True)
     async with AsyncExitStack() as stack:

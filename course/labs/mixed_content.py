@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from urllib.parse import urlsplit
 
 from course.doctor.visit import Options
-from course.labs.stage import Scene, certificate, opened, server
+from course.labs.stage import PAGE, Scene, certificate, opened, server
 
 FINDS = "mixed.blocked"
 SHOWS = "Mixed Content"
@@ -21,7 +21,7 @@ async def scene(cured: bool) -> AsyncIterator[Scene]:
         async with AsyncExitStack() as stack:
             secure = await stack.enter_async_context(server(tls=tls))
             page = secure.url("", "https", "localhost")
-            plain = await stack.enter_async_context(server(pages=(page,)))
+            plain = await stack.enter_async_context(server(pages=(PAGE, page)))
             url = secure.url(scheme="wss", host="localhost") if cured else plain.url()
 
             async def symptom() -> list[tuple[str, str]]:

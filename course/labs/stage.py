@@ -30,7 +30,8 @@ from course.manifest import load
 START_SECONDS = 20.0  # for a program to listen
 STOP_SECONDS = 5.0  # for it to end when asked to
 WITHIN = 10.0  # for one step of a symptom
-PAGE = "http://127.0.0.1:5173"  # the page that the labs' clients come from
+# The page that the labs' clients come from.
+PAGE = os.environ.get("LAB_PAGE", "") or "http://127.0.0.1:5173"
 
 
 @dataclass
@@ -230,12 +231,20 @@ MAP = "  map $http_upgrade $connection_upgrade { default upgrade; '' close; }\n"
 
 
 @asynccontextmanager
-async def nginx(*backends: int, balance: str = "", location: str = UPGRADE) -> AsyncIterator[int]:
-    """nginx before these ports of loopback; its port. `location` are the lines in question."""
+async def nginx(
+    *backends: int, balance: str = "", location: str = UPGRADE, certificate: str = ""
+) -> AsyncIterator[int]:
+    """nginx before these ports of loopback; its port. `location` are the lines in question.
+
+    With a `certificate`, whose key lies beside it as key.pem, it speaks TLS to the outside.
+    """
     port = tools.free_port()
     servers = " ".join(f"server 127.0.0.1:{backend};" for backend in backends)
     body = f"{MAP}  upstream backend {{ {servers} {balance} }}\n"
-    body += f"  server {{ listen 127.0.0.1:{port}; location / {{\n    proxy_pass http://backend;\n"
+    tls = f"ssl_certificate {certificate}; " if certificate else ""
+    tls += f"ssl_certificate_key {Path(certificate).with_name('key.pem')}; " if certificate else ""
+    body += f"  server {{ listen 127.0.0.1:{port}{' ssl' if certificate else ''}; {tls}\n"
+    body += "  location / {\n    proxy_pass http://backend;\n"
     body += f"{location}  }} }}"
     with tempfile.TemporaryDirectory(prefix="lab-") as folder:
         path = Path(folder) / "nginx.conf"

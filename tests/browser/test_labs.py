@@ -49,6 +49,24 @@ async def said_in(page: Page, script: str, url: str, origin: str) -> list[str]:
     return said
 
 
+async def test_a_certificate_for_another_name_is_refused_without_asking(
+    visitors: Visitors,
+) -> None:
+    """Chromium has no file of issuers to be told of, so it names the issuer and not the name.
+
+    What counts is as the lab says: nobody is asked whether to go on, and a script gets 1006.
+    """
+    context = await visitors.browser.new_context()
+    await context.grant_permissions(["local-network-access"])
+    page = await context.new_page()
+    async with catalogue.lab("bad-certificate").scene(False) as scene:
+        heard = await said_in(page, CONNECT, scene.url, PAGE)
+    await context.close()
+
+    assert heard[-1] == "close event: code 1006, wasClean false"
+    assert any("Error in connection establishment: net::ERR_CERT_" in line for line in heard), heard
+
+
 async def test_the_console_says_what_the_labs_claim(visitors: Visitors) -> None:
     context = await visitors.browser.new_context(ignore_https_errors=True)
     await context.grant_permissions(["local-network-access"])

@@ -13,7 +13,7 @@ import pytest
 from playwright.async_api import Locator, Page, expect
 
 from course.manifest import LANGUAGES, ROOT, load
-from tests.browser.browsing import NARROW, Visitors
+from tests.browser.browsing import NARROW, WIDE, Visitors
 from tests.browser.built_site import PAGES, PREFIX, drawn
 from tests.browser.conftest import NewPage
 from tests.browser.looks import faint, overflow
@@ -167,6 +167,28 @@ async def test_every_page_is_there_in_its_language(survey: Survey) -> None:
 
 async def test_no_page_scrolls_sideways_on_a_small_telephone(survey: Survey) -> None:
     assert [(it, name, seen.too_wide) for it, name, seen in survey.all() if seen.too_wide] == []
+
+
+async def test_the_table_of_symptoms_is_stacked_on_a_small_telephone(
+    site: str, new_page: NewPage
+) -> None:
+    """Sentences in three columns would have to be pushed to and fro; a card is read downwards."""
+    page = await new_page(viewport=NARROW)
+    await page.goto(f"{site}/reference/troubleshooting/")
+    table = page.locator(".stacked table").first
+    await expect(table.locator("tbody tr")).to_have_count(16)
+
+    hidden = await table.evaluate(
+        "(it) => it.parentElement.scrollWidth - it.parentElement.clientWidth"
+    )
+    cells = await table.locator("tbody tr").first.locator("td").all()
+    boxes = [await cell.bounding_box() for cell in cells]
+
+    assert hidden <= 0
+    assert len({box["x"] for box in boxes if box}) == 1
+    await expect(cells[1].locator(".label")).to_be_visible()
+    await page.set_viewport_size(WIDE)
+    await expect(cells[1].locator(".label")).to_be_hidden()
 
 
 async def test_every_text_can_be_read_in_light_and_dark(survey: Survey) -> None:

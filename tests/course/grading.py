@@ -13,6 +13,7 @@ from zlib import crc32
 
 from course import catalogue
 from course.manifest import ROOT, Chapter
+from course.start import begun, copy_base
 from course.tools import path_with_wheels
 from tests.course import forked
 from tests.harness.broken import Broken
@@ -81,7 +82,11 @@ def grade_base(chapter: Chapter, base: Chapter, module: str, folder: Path) -> Gr
     module  one that this chapter adds; its checks are asked one by one, for one failure is proof
             enough. PROOFS=all in the environment asks all checks of the chapter.
     """
-    what = (folder, str(chapter.number), "--folder", str(base.folder))
+    start = base.folder
+    if begun(chapter).is_dir():
+        start = folder / "start"
+        copy_base(chapter, base, start)
+    what = (folder, str(chapter.number), "--folder", str(start))
     for check in catalogue.modules()[module].checks:
         result = grade_forked(*what, *only_unless_all({check.id}))
         if result.failed or result.code:

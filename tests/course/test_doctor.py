@@ -19,14 +19,16 @@ from typing import Any
 
 import pytest
 
+from course import tools
 from course.doctor import command
 from course.doctor.report import PROBES, Finding, Report, show, summary, vocabulary
 from course.doctor.upgrade import FOREIGN
 from course.doctor.visit import Options, examine
 from course.frames import BINARY, CLOSE, PING, PONG, TEXT, Frame, FrameReader, accept_for, build
-from course.labs.stage import certificate, server
+from course.labs.stage import PAGE, certificate, nginx, server
 from course.manifest import LANGUAGES, ROOT, load
 from course.tools import free_port, local_secrets
+from tests.harness.broken import BASES
 from tests.harness.subject import Process
 
 WITHIN = 30.0  # seconds that only a failure reaches
@@ -177,6 +179,32 @@ async def test_chapter_10_is_healthy_by_polling_and_by_websocket() -> None:
     assert {"engine", "stickiness", "cors", "heartbeat"} <= {one.probe for one in report.findings}
     assert sick(old) == ["engine.version"]
     assert sick(page) == ["cors.missing", "origin.refused"]
+
+
+@pytest.mark.parametrize("name", ["by_hand", "node", "node_socketio"])
+async def test_a_right_server_of_another_make_is_healthy(name: str) -> None:
+    """Written by other hands, with other libraries: nothing is found, not even a warning."""
+    folder, main_file, command = BASES[name]
+    interpreter = tools.find("node") if command.startswith("node") else sys.executable
+    environment = {"PORT": str(free_port()), "HEARTBEAT_SECONDS": "1"}
+    async with Process([interpreter, main_file], str(folder), environment).up() as process:
+        path, wait = ("/socket.io/", 10.0) if name == "node_socketio" else ("/ws", 0.0)
+        report = await visit(f"ws://127.0.0.1:{process.port}{path}", Options(heartbeat=wait))
+
+    assert sick(report) == []
+    assert report.exit_code(strict=True) == 0
+
+
+async def test_a_healthy_server_behind_nginx_and_tls_is_healthy() -> None:
+    with certificate("DNS:localhost") as (_, ca):
+        async with server(heartbeat=1) as backend, nginx(backend.port, certificate=ca) as port:
+            options = Options(heartbeat=10, ca=ca, origin=PAGE)
+            report = await visit(f"wss://localhost:{port}/ws", options)
+
+    assert sick(report) == []
+    assert {"tls.ok", "upgrade.ok", "heartbeat.ok", "close.ok"} <= {
+        finding.code for finding in report.findings
+    }
 
 
 # The sick

@@ -38,9 +38,12 @@ def test_the_folders_are_the_chapters() -> None:
 
 def test_numbers_count_up_and_the_plan_goes_on_from_there() -> None:
     course = load()
-    numbers = [chapter.number for chapter in course.chapters] + [p.number for p in course.planned]
+    written = [chapter.number for chapter in course.chapters]
+    planned = [plan.number for plan in course.planned]
 
-    assert numbers == list(range(1, 15))
+    assert written == sorted(written)
+    assert planned == sorted(planned)
+    assert sorted(written + planned) == list(range(1, 15))
 
 
 def test_every_check_module_is_added_by_one_chapter() -> None:

@@ -23,6 +23,7 @@ OTHERS = {
     "node": (2, "node"),
     "node_client": (4, "node"),
     "node_delivery": (6, "node"),
+    "node_doctor": (13, "node"),
     "node_socketio": (10, "node"),
 }
 

@@ -26,6 +26,7 @@ BASES = {
     "by_hand": (SERVERS / "by_hand", "server.py", "python server.py"),
     "node": (SERVERS / "node", "server.mjs", "node server.mjs"),
     "node_client": (CLIENTS / "node", "client.mjs", "node client.mjs"),
+    "node_doctor": (CLIENTS / "node_doctor", "doctor.mjs", "node doctor.mjs"),
     "node_delivery": (SERVERS / "node_delivery", "server.mjs", "node server.mjs"),
     "node_socketio": (SERVERS / "node_socketio", "server.mjs", "node server.mjs"),
 }

@@ -53,6 +53,7 @@ class Connection:
         self.accepted = False  # whether it was given a 101
         self.dead = False  # nothing is answered any more
         self.dead_after: int | None = None  # how many messages come before it is
+        self.most_bytes: int | None = None  # of a message: who sends more gets 1009 at once
         self.sent_close = False
         self.close_code: int | None = None  # of the client's close frame; 1005 if it has none
         self.how_ended: str | None = None  # "end" (FIN) or "reset", once TCP has ended
@@ -81,9 +82,12 @@ class Connection:
         self._reading = asyncio.create_task(self._read())
         return True
 
-    async def accept(self, *, heartbeat_ms: int | None = None) -> None:
-        """Answer 101. With `heartbeat_ms`, welcome the client as the course's servers do."""
-        key = self.headers.get("sec-websocket-key", "")
+    async def accept(self, *, heartbeat_ms: int | None = None, key: str | None = None) -> None:
+        """Answer 101. With `heartbeat_ms`, welcome the client as the course's servers do.
+
+        key  what is answered to in place of the client's own
+        """
+        key = self.headers.get("sec-websocket-key", "") if key is None else key
         lines = [
             "HTTP/1.1 101 Switching Protocols",
             "Upgrade: websocket",
@@ -97,12 +101,12 @@ class Connection:
                 {"type": "welcome", "ts": 0, "data": {"heartbeatMs": heartbeat_ms}}
             )
 
-    async def refuse(self, status: int, **headers: str) -> None:
+    async def refuse(self, status: int, *, body: str = "", **headers: str) -> None:
         """Answer the handshake with an HTTP error, and hang up."""
         line = f"HTTP/1.1 {status} {REASONS.get(status, 'Refused')}"
         fields = [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
-        head = [line, *fields, "Content-Length: 0", "Connection: close"]
-        await self._write("\r\n".join([*head, "", ""]).encode(), line)
+        head = [line, *fields, f"Content-Length: {len(body)}", "Connection: close"]
+        await self._write("\r\n".join([*head, "", body]).encode(), line)
         self.drop()
 
     # What the server says
@@ -188,7 +192,8 @@ class Connection:
         if not isinstance(item, frames.Frame) or item.mask_wrong:
             fail("the client sends a broken frame", got=frames.describe(item))
         if item.opcode == PING:
-            await self.send(PONG, item.payload)
+            if not self.sent_close:
+                await self.send(PONG, item.payload)
         elif item.opcode == CLOSE:
             self.close_code = item.close_code
             if not self.dead:
@@ -200,6 +205,9 @@ class Connection:
             self.leave()
         elif item.opcode != PONG:
             parts.append(item.payload)
+            if self.most_bytes is not None and sum(map(len, parts)) > self.most_bytes:
+                self.sent_close = True
+                await self.send(CLOSE, frames.close_payload(1009))
             if item.fin:
                 text = b"".join(parts).decode(errors="backslashreplace")
                 parts.clear()
