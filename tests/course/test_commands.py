@@ -199,17 +199,17 @@ def test_start_1_begins_with_a_server_that_speaks_only_http(copy: Path) -> None:
 
 
 def test_a_folder_is_graded_whole_its_server_and_its_client(copy: Path) -> None:
-    make(copy, "start-4")
+    make(copy, "start-6")
 
-    one_of_each = "ONLY=envelope::echo,reconnect::bad_setting"
-    failed = make(copy, "check-4", one_of_each)
+    one_of_each = "ONLY=envelope::echo,catch_up::closes_a_gap"
+    failed = make(copy, "check-6", one_of_each)
     assert "✓ `echo` is answered" in failed.stdout
-    assert "✗ A setting that makes no sense" in failed.stdout
+    assert "✗ When a number is missing" in failed.stdout
     assert "1 of 2 checks pass" in failed.stdout
 
-    shutil.rmtree(copy / "work" / "04-reconnect")
-    shutil.copytree(copy / "chapters" / "04-reconnect", copy / "work" / "04-reconnect")
-    assert "2 of 2 checks pass" in make(copy, "check-4", one_of_each).stdout
+    shutil.rmtree(copy / "work" / "06-delivery")
+    shutil.copytree(copy / "chapters" / "06-delivery", copy / "work" / "06-delivery")
+    assert "2 of 2 checks pass" in make(copy, "check-6", one_of_each).stdout
 
 
 def test_a_client_alone_is_asked_the_checks_of_a_client(copy: Path) -> None:
