@@ -49,7 +49,7 @@ export const dialSocketIo: Dial = ({ url, auth }, events) => {
 
   return {
     send: (request) => {
-      socket.emit(request.type, request.data, (ack: unknown) => {
+      socket.emit(request.type, named(request), (ack: unknown) => {
         events.message(reply(request, ack));
       });
     },
@@ -67,6 +67,11 @@ export const dialSocketIo: Dial = ({ url, auth }, events) => {
     },
   };
 };
+
+/** An event has no envelope, so the name of the request goes with its data. */
+function named({ data, requestId }: Request): unknown {
+  return data === undefined ? { requestId } : isObject(data) ? { requestId, ...data } : data;
+}
 
 function reply({ type, requestId }: Request, ack: unknown): Message {
   const said = isObject(ack) ? ack : {};

@@ -1,10 +1,10 @@
 /** The connection's state as a word and a shape, never a colour alone; and when it tries again. */
-import { useEffect, useState } from "react";
-
 import { useLanguage } from "../../language";
 import { meaning, type Status } from "../../realtime/connection";
+import { useNow } from "../../useNow";
 
 const SHAPES = { idle: "○", connecting: "◌", open: "●", waiting: "◔", stopped: "■" } as const;
+const LOOK_MS = 250;
 
 interface Props {
   readonly status: Status;
@@ -25,13 +25,13 @@ export function ConnectionBadge({ status, onRetry }: Props) {
       {state === "waiting" && (
         <>
           <Countdown retryAt={status.retryAt} />
+          <span className="soft">{text.attempt(attempt)}</span>
           <button type="button" onClick={onRetry}>
             {text.now}
           </button>
-          <span className="soft">{text.attempt(attempt)}</span>
         </>
       )}
-      {end && <span className="soft end">{meaning(end, language)}</span>}
+      {end && state !== "open" && <span className="soft end">{meaning(end, language)}</span>}
     </div>
   );
 }
@@ -39,15 +39,7 @@ export function ConnectionBadge({ status, onRetry }: Props) {
 /** Seconds until the next try. Not announced: a screen reader would read it each second. */
 function Countdown({ retryAt }: { readonly retryAt: number | null }) {
   const { text } = useLanguage();
-  const [now, setNow] = useState(Date.now);
-  useEffect(() => {
-    const timer = setInterval(() => {
-      setNow(Date.now());
-    }, 250);
-    return () => {
-      clearInterval(timer);
-    };
-  }, []);
+  const now = useNow(LOOK_MS);
   if (retryAt === null) return <span>{text.offline}</span>;
   const seconds = Math.max(0, Math.ceil((retryAt - now) / 1000));
   return (

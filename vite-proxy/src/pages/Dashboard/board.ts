@@ -2,30 +2,37 @@
  * The board: what has been heard, as one value to draw.
  *
  * It lives outside React. Events are merged and drawn at most every FLUSH_MS, however many come; the
- * newest state of an order is all that is kept of it, and of those that are over only a few.
+ * newest state of an order is all that is kept of it.
  */
 import { Batch } from "../../realtime/batch";
 import { Emitter } from "../../realtime/emitter";
-import { isObject } from "../../realtime/envelope";
 import type { Happened } from "../../realtime/stream";
 import {
-  EVENTS,
-  ORDERS,
   type Order,
+  ORDERS,
   readOrder,
   readReservation,
+  readSample,
   type Reservation,
+  RESERVATIONS,
+  type Sample,
+  TELEMETRY,
 } from "../../server";
 
-export const FLUSH_MS = 200;
-const KEPT = 300; // of each kind
+export const FLUSH_MS = 250;
+const KEPT = 500; // of each kind
+const SAMPLES = 60; // of the telemetry, as far as the lines go back
 
 export interface View {
   readonly orders: readonly Order[];
   readonly reservations: readonly Reservation[];
-  readonly notice: string;
-  /** Something may be missing since the connection was gone. */
-  readonly gap: boolean;
+  readonly samples: readonly Sample[];
+  /** Channels whose state has come: before that there is nothing to show, which is not "nothing". */
+  readonly loaded: ReadonlySet<string>;
+  /** Renderings so far: far fewer than events. */
+  readonly drawn: number;
+  /** By `Date.now()`, of the newest thing that was heard; 0 before that. */
+  readonly heardAt: number;
 }
 
 interface Heard {
@@ -33,16 +40,27 @@ interface Heard {
   readonly happened: Happened;
 }
 
-const EMPTY: View = { orders: [], reservations: [], notice: "", gap: false };
+const EMPTY: View = {
+  orders: [],
+  reservations: [],
+  samples: [],
+  loaded: new Set(),
+  drawn: 0,
+  heardAt: 0,
+};
 
 export class Board {
   #view = EMPTY;
   #orders = new Map<string, Order>();
   #reservations = new Map<string, Reservation>();
   #changes = new Emitter<[]>();
-  #batch = new Batch<Heard>(FLUSH_MS, (items) => {
-    this.#merge(items);
-  });
+  #batch: Batch<Heard>;
+
+  constructor(flushMs = FLUSH_MS) {
+    this.#batch = new Batch(flushMs, (items) => {
+      this.#merge(items);
+    });
+  }
 
   getView = (): View => this.#view;
   onView = (listener: () => void): (() => void) => this.#changes.on(listener);
@@ -51,64 +69,58 @@ export class Board {
     this.#batch.add({ channel, happened });
   }
 
-  dismissGap(): void {
-    this.#show({ gap: false });
-  }
-
-  /** Nothing is drawn any more; what is known stays. */
-  rest(): void {
+  /** Draw now what waits. */
+  flush(): void {
     this.#batch.flush();
   }
 
   #merge(items: readonly Heard[]): void {
-    let { notice, gap } = this.#view;
+    const loaded = new Set(this.#view.loaded);
+    const samples = [...this.#view.samples];
     for (const { channel, happened } of items) {
-      if (happened.kind === "gap") gap = true;
-      else if (happened.kind === "snapshot") {
-        (channel === ORDERS ? this.#orders : this.#reservations).clear();
-        for (const value of Object.values(happened.state)) this.#put(value);
+      if (happened.kind === "snapshot") {
+        loaded.add(channel);
+        this.#clear(channel);
+        for (const value of Object.values(happened.state)) this.#put(channel, value);
       } else if (happened.kind === "event") {
-        if (happened.type === EVENTS.notice) notice = readText(happened.data);
-        else if (happened.type === EVENTS.cancel) this.#cancel(readText(happened.data));
-        else this.#put(happened.data);
+        const sample = channel === TELEMETRY ? readSample(happened.data) : null;
+        if (sample) samples.push(sample);
+        else this.#put(channel, happened.data);
       }
     }
     trim(this.#orders);
     trim(this.#reservations);
-    const [orders, reservations] = [[...this.#orders.values()], [...this.#reservations.values()]];
-    this.#show({ orders, reservations, notice, gap });
-  }
-
-  #put(data: unknown): void {
-    const order = readOrder(data);
-    if (order) this.#orders.set(order.id, order);
-    const reservation = order ? null : readReservation(data);
-    if (reservation) this.#reservations.set(reservation.id, reservation);
-  }
-
-  #cancel(id: string): void {
-    const order = this.#orders.get(id);
-    if (order) this.#orders.set(id, { ...order, status: "cancelled" });
-    const reservation = this.#reservations.get(id);
-    if (reservation) this.#reservations.set(id, { ...reservation, status: "cancelled" });
-  }
-
-  #show(changes: Partial<View>): void {
-    this.#view = { ...this.#view, ...changes };
+    this.#view = {
+      orders: [...this.#orders.values()],
+      reservations: [...this.#reservations.values()],
+      samples: samples.slice(-SAMPLES),
+      loaded,
+      drawn: this.#view.drawn + 1,
+      heardAt: Date.now(),
+    };
     this.#changes.emit();
   }
+
+  #clear(channel: string): void {
+    if (channel === ORDERS) this.#orders.clear();
+    if (channel === RESERVATIONS) this.#reservations.clear();
+  }
+
+  #put(channel: string, data: unknown): void {
+    const order = channel === ORDERS ? readOrder(data) : null;
+    if (order) this.#orders.set(order.id, order);
+    const reservation = channel === RESERVATIONS ? readReservation(data) : null;
+    if (reservation) this.#reservations.set(reservation.id, reservation);
+  }
 }
 
-/** The text of a notice, or the id of what is cancelled. */
-function readText(data: unknown): string {
-  const text = isObject(data) ? data["text"] : undefined;
-  return typeof text === "string" ? text.slice(0, 200) : "";
-}
-
-/** Forget the oldest. */
-function trim(map: Map<string, unknown>): void {
-  for (const id of map.keys()) {
+/** Forget the oldest of those that are over, then the oldest. */
+function trim(map: Map<string, { readonly status: string }>): void {
+  const over = [...map].filter(([, { status }]) => OVER.has(status));
+  for (const [id] of [...over, ...map]) {
     if (map.size <= KEPT) return;
     map.delete(id);
   }
 }
+
+const OVER = new Set(["served", "seated", "cancelled"]);

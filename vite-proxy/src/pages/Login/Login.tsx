@@ -1,7 +1,7 @@
 import { useState, type SyntheticEvent } from "react";
 
 import { useLanguage } from "../../language";
-import { Brand, LanguageButton } from "../../parts/Brand";
+import { Brand, LanguageButton, ThemeButton } from "../../parts/Brand";
 import { Pass } from "../../realtime/pass";
 import { API_BASE } from "../../server";
 
@@ -32,37 +32,41 @@ export function Login({ onPass }: { readonly onPass: (pass: Pass) => void }) {
 
   return (
     <main className="login">
-      <header>
-        <Brand />
-        <LanguageButton />
-      </header>
-      <h1>{text.board}</h1>
-      <p className="soft">{text.loginLead}</p>
-      <form onSubmit={submit}>
-        <label>
-          {text.user}
-          <input
-            name="user"
-            defaultValue="alice"
-            autoComplete="username"
-            autoCapitalize="none"
-            spellCheck={false}
-            required
-            autoFocus
-          />
-        </label>
-        <label>
-          {text.password}
-          <input name="password" type="password" autoComplete="current-password" required />
-        </label>
-        <button type="submit" className="main" disabled={busy}>
-          {busy ? text.loginBusy : text.logIn}
-        </button>
-        <p role="alert" className="problem">
-          {problem}
-        </p>
-      </form>
-      <p className="soft small">{text.loginHint}</p>
+      <div>
+        <header>
+          <Brand />
+          <ThemeButton />
+          <LanguageButton />
+        </header>
+        <h1>{text.board}</h1>
+        <p className="soft">{text.loginLead}</p>
+        <form onSubmit={submit}>
+          <label>
+            {text.user}
+            <input
+              name="user"
+              defaultValue="alice"
+              autoComplete="username"
+              autoCapitalize="none"
+              spellCheck={false}
+              required
+              autoFocus
+            />
+          </label>
+          <label>
+            {text.password}
+            <input name="password" type="password" autoComplete="current-password" required />
+          </label>
+          <button type="submit" className="main" disabled={busy}>
+            {busy ? text.loginBusy : text.logIn}
+          </button>
+          <p role="alert" className="problem">
+            {problem}
+          </p>
+        </form>
+        <p className="soft small">{text.loginHint}</p>
+        <p className="soft small">{text.loginPromise}</p>
+      </div>
     </main>
   );
 }
