@@ -7,12 +7,16 @@ export interface MenuDish {
 }
 
 export const MENU: readonly MenuDish[] = [
-  { name: "Noodle soup", zh: "牛肉面", price: 3200 },
-  { name: "Dumplings", zh: "饺子", price: 2800 },
-  { name: "Mapo tofu", zh: "麻婆豆腐", price: 3600 },
-  { name: "Fried rice", zh: "炒饭", price: 2600 },
-  { name: "Steamed fish", zh: "清蒸鱼", price: 8800 },
-  { name: "Greens", zh: "时蔬", price: 2200 },
-  { name: "Tea", zh: "茶", price: 800 },
-  { name: "Plum juice", zh: "酸梅汤", price: 1200 },
+  { name: "ramen", zh: "拉面", price: 1250 },
+  { name: "fried rice", zh: "炒饭", price: 980 },
+  { name: "dumplings", zh: "饺子", price: 890 },
+  { name: "salad", zh: "沙拉", price: 720 },
+  { name: "soup", zh: "例汤", price: 640 },
+  { name: "tea", zh: "茶", price: 350 },
 ];
+
+/** A dish in the page's language; one that is not on the menu as it was said. */
+export function dishName(name: string, language: "en" | "zh"): string {
+  const known = language === "zh" ? MENU.find((dish) => dish.name === name)?.zh : undefined;
+  return known ?? name;
+}

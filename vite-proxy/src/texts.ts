@@ -98,8 +98,8 @@ const en = {
   today: "today",
 
   telemetry: "Telemetry",
-  telemetryNote: "Of all servers together, as they say it themselves",
-  raw: "as Prometheus reads it",
+  telemetryNote: "What the server at the other end sees of itself",
+  raw: "for Prometheus: GET /metrics",
   metrics: {
     connections: "Connections",
     messagesPerSecond: "Messages a second",
@@ -128,7 +128,6 @@ const en = {
   unknown: (why: string) => `Nobody knows whether it was done: ${why}`,
   dismiss: "Understood",
   done: (id: string, status: string) => `${id}: ${status}`,
-  dish: {} as Readonly<Record<string, string>>, // the server names them in English
 };
 
 export type Text = typeof en;
@@ -225,8 +224,8 @@ const zh: Text = {
   today: "今天",
 
   telemetry: "遥测",
-  telemetryNote: "全部服务器合计，由服务器自己上报",
-  raw: "Prometheus 格式",
+  telemetryNote: "对端那台服务器看到的自己",
+  raw: "Prometheus 抓取：GET /metrics",
   metrics: {
     connections: "连接数",
     messagesPerSecond: "每秒消息",
@@ -255,7 +254,6 @@ const zh: Text = {
   unknown: (why) => `结果未知：${why}`,
   dismiss: "知道了",
   done: (id, status) => `${id}：${status}`,
-  dish: {},
 };
 
 export const TEXTS = { en, zh };

@@ -24,10 +24,10 @@ interface Props {
 export function Dashboard({ pass, onLeave }: Props) {
   const { text } = useLanguage();
   const [transport, setTransport] = useState<Transport>("native");
-  const { view, realtime } = useBoard(pass, transport);
+  const { view, board, realtime } = useBoard(pass, transport);
   const actions = useActions(realtime.send);
   const isAdmin = pass.role === "admin";
-  const { orders, reservations, samples, loaded, drawn } = view;
+  const { orders, reservations, loaded, drawn } = view;
   const leave = () => {
     pass.logOut().catch(() => {}); // the server may be away; the token ends by itself
     onLeave();
@@ -72,7 +72,7 @@ export function Dashboard({ pass, onLeave }: Props) {
             actions={actions}
           />
         </FocusKeeper>
-        <Telemetry samples={samples} realtime={realtime} drawn={drawn} />
+        <Telemetry board={board} realtime={realtime} drawn={drawn} />
       </main>
       <Notices realtime={realtime} actions={actions} onLeave={onLeave} />
     </div>

@@ -2,12 +2,13 @@
 import { useRef, useState, type SyntheticEvent } from "react";
 
 import { useLanguage } from "../../language";
-import { MENU } from "../../menu";
+import { dishName, MENU } from "../../menu";
+import type { Dish } from "../../server";
 import { useMoney } from "./Orders";
 
 export interface Draft {
   readonly customer: string;
-  readonly items: readonly string[];
+  readonly items: readonly Dish[];
   readonly total: number;
   readonly table?: string;
 }
@@ -34,10 +35,10 @@ export function NewOrder({ onPlace }: { readonly onPlace: (draft: Draft) => void
     const form = event.currentTarget;
     const fields = new FormData(form);
     const [customer, table] = [fields.get("customer"), fields.get("table")];
-    const items = MENU.flatMap(({ name }, index) => Array<string>(counts[index] ?? 0).fill(name));
+    const all = MENU.map(({ name }, index) => ({ name, count: counts[index] ?? 0 }));
     onPlace({
       customer: typeof customer === "string" ? customer.trim() : "",
-      items,
+      items: all.filter(({ count }) => count > 0),
       total,
       ...(typeof table === "string" && table !== "" && { table }),
     });
@@ -89,8 +90,8 @@ export function NewOrder({ onPlace }: { readonly onPlace: (draft: Draft) => void
           </div>
           <fieldset className="menu">
             <legend>{text.dishes}</legend>
-            {MENU.map(({ name, zh, price }, index) => {
-              const dish = language === "zh" ? zh : name;
+            {MENU.map(({ name, price }, index) => {
+              const dish = dishName(name, language);
               const count = counts[index] ?? 0;
               return (
                 <div key={name} data-chosen={count > 0}>

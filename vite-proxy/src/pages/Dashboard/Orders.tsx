@@ -3,6 +3,7 @@ import { useState } from "react";
 
 import { type Text } from "../../texts";
 import { useLanguage } from "../../language";
+import { dishName } from "../../menu";
 import { ACTIONS, type Order } from "../../server";
 import { useNow } from "../../useNow";
 import type { Actions } from "./useActions";
@@ -112,11 +113,11 @@ function Card({ order, age, isAdmin, actions }: CardProps) {
       <ul className="dishes">
         {order.items.map(({ name, count }) => (
           <li key={name}>
-            <span className="times">{count} ×</span> {text.dish[name] ?? name}
+            <span className="times">{count} ×</span> {dishName(name, language)}
           </li>
         ))}
       </ul>
-      <p className="foot" lang={language}>
+      <p className="foot">
         <span>{money(order.total)}</span>
         <span className="soft">{age}</span>
       </p>

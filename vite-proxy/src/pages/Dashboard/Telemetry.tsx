@@ -1,30 +1,31 @@
 /** The instruments: what the servers measure of themselves, and what this page's connection did. */
-import { useEffect, useState } from "react";
+import { useEffect, useState, useSyncExternalStore } from "react";
 
 import type { Realtime } from "../../hooks/useRealtime";
 import { useLanguage } from "../../language";
 import type { Stats } from "../../realtime/client";
-import { API_BASE, type Metric, METRICS, type Sample } from "../../server";
+import { type Metric, METRICS, type Sample } from "../../server";
+import { type Board, SAMPLES } from "./board";
 import { Sparkline } from "./Sparkline";
 import { WireLog } from "./WireLog";
 
 const STATS_MS = 1_000;
-const ROOM = 60; // samples in a line
 
 interface Props {
-  readonly samples: readonly Sample[];
+  readonly board: Board;
   readonly realtime: Realtime;
   readonly drawn: number;
 }
 
-export function Telemetry({ samples, realtime, drawn }: Props) {
+export function Telemetry({ board, realtime, drawn }: Props) {
   const { text } = useLanguage();
+  const samples = useSyncExternalStore(board.onSamples, board.getSamples);
   return (
     <section className="panel telemetry" aria-labelledby="telemetry">
       <div className="bar">
         <h2 id="telemetry">{text.telemetry}</h2>
         <p className="soft small">
-          {text.telemetryNote} · <a href={`${API_BASE}/metrics`}>{text.raw}</a>
+          {text.telemetryNote} · {text.raw}
         </p>
       </div>
       <dl className="instruments">
@@ -59,7 +60,7 @@ function Instrument({ metric, samples }: InstrumentProps) {
       <dt>{name}</dt>
       <dd>
         <span className="value">{last === undefined ? "–" : show(last)}</span>
-        <Sparkline values={values} room={ROOM} label={label} />
+        <Sparkline values={values} room={SAMPLES} label={label} />
       </dd>
     </div>
   );

@@ -21,18 +21,15 @@ import {
 
 export const FLUSH_MS = 250;
 const KEPT = 500; // of each kind
-const SAMPLES = 60; // of the telemetry, as far as the lines go back
+export const SAMPLES = 120; // of the telemetry, as far as the lines go back
 
 export interface View {
   readonly orders: readonly Order[];
   readonly reservations: readonly Reservation[];
-  readonly samples: readonly Sample[];
   /** Channels whose state has come: before that there is nothing to show, which is not "nothing". */
   readonly loaded: ReadonlySet<string>;
-  /** Renderings so far: far fewer than events. */
+  /** Drawings so far: far fewer than events. */
   readonly drawn: number;
-  /** By `Date.now()`, of the newest thing that was heard; 0 before that. */
-  readonly heardAt: number;
 }
 
 interface Heard {
@@ -43,17 +40,17 @@ interface Heard {
 const EMPTY: View = {
   orders: [],
   reservations: [],
-  samples: [],
   loaded: new Set(),
   drawn: 0,
-  heardAt: 0,
 };
 
 export class Board {
   #view = EMPTY;
   #orders = new Map<string, Order>();
   #reservations = new Map<string, Reservation>();
+  #samples: readonly Sample[] = [];
   #changes = new Emitter<[]>();
+  #sampled = new Emitter<[]>();
   #batch: Batch<Heard>;
 
   constructor(flushMs = FLUSH_MS) {
@@ -65,6 +62,10 @@ export class Board {
   getView = (): View => this.#view;
   onView = (listener: () => void): (() => void) => this.#changes.on(listener);
 
+  // Apart from the rest: they come all the time, and change nothing on the board.
+  getSamples = (): readonly Sample[] => this.#samples;
+  onSamples = (listener: () => void): (() => void) => this.#sampled.on(listener);
+
   hear(channel: string, happened: Happened): void {
     this.#batch.add({ channel, happened });
   }
@@ -75,17 +76,26 @@ export class Board {
   }
 
   #merge(items: readonly Heard[]): void {
+    const board = items.filter(({ channel }) => channel !== TELEMETRY);
+    if (board.length > 0) this.#draw(board);
+    const samples = items.map(({ channel, happened }) =>
+      channel === TELEMETRY && happened.kind === "event" ? readSample(happened.data) : null,
+    );
+    const more = samples.filter((sample) => sample !== null);
+    if (more.length === 0) return;
+    this.#samples = [...this.#samples, ...more].slice(-SAMPLES);
+    this.#sampled.emit();
+  }
+
+  #draw(items: readonly Heard[]): void {
     const loaded = new Set(this.#view.loaded);
-    const samples = [...this.#view.samples];
     for (const { channel, happened } of items) {
       if (happened.kind === "snapshot") {
         loaded.add(channel);
         this.#clear(channel);
         for (const value of Object.values(happened.state)) this.#put(channel, value);
       } else if (happened.kind === "event") {
-        const sample = channel === TELEMETRY ? readSample(happened.data) : null;
-        if (sample) samples.push(sample);
-        else this.#put(channel, happened.data);
+        this.#put(channel, happened.data);
       }
     }
     trim(this.#orders);
@@ -93,10 +103,8 @@ export class Board {
     this.#view = {
       orders: [...this.#orders.values()],
       reservations: [...this.#reservations.values()],
-      samples: samples.slice(-SAMPLES),
       loaded,
       drawn: this.#view.drawn + 1,
-      heardAt: Date.now(),
     };
     this.#changes.emit();
   }

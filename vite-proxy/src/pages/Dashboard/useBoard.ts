@@ -18,7 +18,10 @@ const CLIENT = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) =>
   byte.toString(16).padStart(2, "0"),
 ).join("");
 
-export function useBoard(pass: Pass, transport: Transport): { view: View; realtime: Realtime } {
+export function useBoard(
+  pass: Pass,
+  transport: Transport,
+): { view: View; board: Board; realtime: Realtime } {
   const [board] = useState(() => new Board());
   const realtime = useTransport(pass, transport);
   const { follow } = realtime;
@@ -39,7 +42,7 @@ export function useBoard(pass: Pass, transport: Transport): { view: View; realti
     };
   }, [follow, board]);
   useRenewal(pass, realtime);
-  return { view: useSyncExternalStore(board.onView, board.getView), realtime };
+  return { view: useSyncExternalStore(board.onView, board.getView), board, realtime };
 }
 
 /** Both hooks, one of which has no address and so no connection: that is the whole switch. */
