@@ -18,8 +18,8 @@ import {
   TELEMETRY,
 } from "../src/server";
 import { Chapter } from "./chapter";
-import { cutAll, watchSockets } from "./cutting";
 import { until } from "./waiting";
+import { Wire } from "./wire";
 
 const DRAWN_MS = 5;
 const DRAFT = { customer: "Lin", items: [{ name: "tea", count: 2 }], total: 700, table: "7" };
@@ -27,18 +27,22 @@ const dials = { native: dialWebSocket, socketio: dialSocketIo } satisfies Record
 type Transport = keyof typeof dials;
 
 let server: Chapter;
+let wire: Wire; // between the clients and the server
 const passes: Record<string, Pass> = {};
 const clients: RealtimeClient[] = [];
 
 beforeAll(async () => {
-  watchSockets();
   // Nothing moves but what the tests move; and they may be quick.
   const quick = { BUSINESS_SECONDS: "0", MESSAGE_RATE: "1000", MESSAGE_BURST: "1000" };
   server = await Chapter.start(14, { ...quick, HISTORY: "40", MAX_CONNECTIONS_PER_USER: "20" });
+  wire = await Wire.to(Number(new URL(server.http).port));
   passes["alice"] = await Pass.logIn(server.http, "alice", "wonderland");
   passes["bob"] = await Pass.logIn(server.http, "bob", "builder");
 });
-afterAll(() => server.stop());
+afterAll(async () => {
+  await wire.stop();
+  await server.stop();
+});
 afterEach(() => {
   for (const client of clients.splice(0)) client.stop();
 });
@@ -56,12 +60,13 @@ async function visitor(user: string, transport: Transport) {
     new Board(DRAWN_MS),
     `${user}-${String(clients.length)}`,
   ];
+  const place = `127.0.0.1:${String(wire.port)}`;
   const client = new RealtimeClient({
     dial: dials[transport],
     address: async (signal) =>
       transport === "native"
-        ? { url: `${server.ws}?client=${name}&ticket=${await pass.ticket(signal)}` }
-        : { url: server.http, auth: { token: pass.token, client: name } },
+        ? { url: `ws://${place}/ws?client=${name}&ticket=${await pass.ticket(signal)}` }
+        : { url: `http://${place}`, auth: { token: pass.token, client: name } },
     settings: { base: 20, cap: 100 },
     again: true,
     snapshot: snapshotReader(pass),
@@ -137,7 +142,7 @@ describe.each(["native", "socketio"] as const)("over %s", (transport) => {
         );
         if (moves.length % 10 === 0) {
           const opened = alice.client.getStats().opened;
-          cutAll();
+          wire.cut();
           await until("it is back", () => alice.client.getStats().opened > opened);
         }
       }

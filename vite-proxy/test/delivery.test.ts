@@ -6,13 +6,25 @@ import { isObject } from "../src/realtime/envelope";
 import { type Happened, type Snapshot, Stream } from "../src/realtime/stream";
 import { dialWebSocket } from "../src/realtime/webSocketLink";
 import { Chapter } from "./chapter";
-import { cutAll, watchSockets } from "./cutting";
 import { until } from "./waiting";
 
 let server: Chapter;
 const clients: RealtimeClient[] = [];
+const links = new Set<WebSocket>();
+
+/** Every socket of this process, gone at once and without a close frame. */
+function cutAll(): void {
+  for (const socket of links) (socket as unknown as { terminate(): void }).terminate();
+}
+
 beforeAll(async () => {
-  watchSockets();
+  const Original = globalThis.WebSocket;
+  globalThis.WebSocket = class extends Original {
+    constructor(url: string | URL) {
+      super(url);
+      links.add(this);
+    }
+  };
   server = await Chapter.start(6, { HISTORY: "50" });
 });
 afterAll(() => server.stop());
