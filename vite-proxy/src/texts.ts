@@ -59,7 +59,7 @@ const en = {
     served: "served",
     cancelled: "cancelled",
   },
-  advance: { new: "Start", preparing: "Ready", ready: "Serve" },
+  advance: { new: "Start", preparing: "Mark ready", ready: "Serve" },
   table: (name: string) => `Table ${name}`,
   takeAway: "Take-away",
   cancel: "Cancel",
@@ -95,7 +95,7 @@ const en = {
   },
   confirm: "Confirm",
   noReservations: "No reservations",
-  today: "today",
+  later: (n: number) => `and ${String(n)} later`,
 
   telemetry: "Telemetry",
   telemetryNote: "What the server at the other end sees of itself",
@@ -221,7 +221,7 @@ const zh: Text = {
   },
   confirm: "确认",
   noReservations: "还没有预订",
-  today: "今天",
+  later: (n) => `之后还有 ${String(n)} 桌`,
 
   telemetry: "遥测",
   telemetryNote: "对端那台服务器看到的自己",

@@ -13,7 +13,7 @@ export function Brand() {
   return (
     <p className="brand">
       <img src="/mark.svg" alt="" width="24" height="24" />
-      {text.course}
+      <span>{text.course}</span>
     </p>
   );
 }

@@ -68,6 +68,8 @@ export class RealtimeClient {
   #lastId = 0;
   // Unique beyond this page: the server may remember requests of the page that was here before.
   #name = Math.random().toString(36).slice(2, 10);
+  #sentAt = new Map<string, number>(); // requestId → by performance.now(), until there is a reply
+  #roundTripMs: number | null = null;
   #counts = { received: 0, sent: 0, opened: 0 };
 
   constructor(options: ClientOptions) {
@@ -108,8 +110,8 @@ export class RealtimeClient {
 
   getStats(): Stats {
     const { bufferedAmount } = this.#connection;
-    const { size: waiting, roundTripMs } = this.#outbox;
-    return { ...this.#counts, waiting, bufferedAmount, roundTripMs };
+    const { size: waiting } = this.#outbox;
+    return { ...this.#counts, waiting, bufferedAmount, roundTripMs: this.#roundTripMs };
   }
 
   /** Hear every message that is no reply, in order. Returns what ends it. */
@@ -197,13 +199,17 @@ export class RealtimeClient {
   #write(request: Request): void {
     this.#counts.sent += 1;
     this.#connection.send(request);
+    this.#sentAt.set(request.requestId, performance.now());
     this.#traffic.emit({ direction: "out", message: request });
   }
 
   #received(message: Message): void {
     this.#counts.received += 1;
     this.#traffic.emit({ direction: "in", message });
-    if (message.requestId !== undefined && this.#answered(message)) return;
+    if (message.requestId !== undefined) {
+      this.#measure(message.requestId);
+      if (this.#answered(message)) return;
+    }
     if (this.#outbox.take(message)) return;
     const followed =
       message.channel === undefined ? undefined : this.#followed.get(message.channel);
@@ -211,7 +217,15 @@ export class RealtimeClient {
     this.#messages.emit(message);
   }
 
+  #measure(requestId: string): void {
+    const sentAt = this.#sentAt.get(requestId);
+    if (sentAt === undefined) return;
+    this.#sentAt.delete(requestId);
+    this.#roundTripMs = performance.now() - sentAt;
+  }
+
   #lost(code: number): void {
+    this.#sentAt.clear();
     for (const followed of this.#followed.values()) {
       this.#forget(followed);
       followed.stream.away();

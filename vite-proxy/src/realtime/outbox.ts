@@ -42,7 +42,6 @@ interface Pending {
   readonly settle: (reply: Message) => void;
   readonly fail: (error: RequestFailed) => void;
   sent: boolean;
-  sentAt: number; // by performance.now()
   timer?: ReturnType<typeof setTimeout>;
 }
 
@@ -60,8 +59,6 @@ export class Outbox {
   #pending = new Map<string, Pending>(); // in the order of asking
   #options: OutboxOptions;
   #write: ((request: Request) => void) | null = null; // while there is a connection
-  /** Milliseconds that the last reply took; null before the first. */
-  roundTripMs: number | null = null;
 
   constructor(options: OutboxOptions) {
     this.#options = options;
@@ -78,7 +75,7 @@ export class Outbox {
         fail(new RequestFailed("full", text));
         return;
       }
-      const pending: Pending = { request, settle, fail, sent: false, sentAt: 0 };
+      const pending: Pending = { request, settle, fail, sent: false };
       this.#pending.set(request.requestId, pending);
       this.#send(pending);
     });
@@ -94,7 +91,6 @@ export class Outbox {
   take(message: Message): boolean {
     const pending = message.requestId === undefined ? undefined : this.#remove(message.requestId);
     if (!pending) return false;
-    this.roundTripMs = performance.now() - pending.sentAt;
     if (message.type === "error") pending.fail(RequestFailed.from(message.data));
     else pending.settle(message);
     return true;
@@ -127,7 +123,6 @@ export class Outbox {
     if (!this.#write) return;
     this.#write(pending.request);
     pending.sent = true;
-    pending.sentAt = performance.now();
     pending.timer = setTimeout(() => {
       this.#fail(pending, "timeout", "no reply in time");
     }, this.#options.replyTimeout);

@@ -6,6 +6,7 @@ import { useEffect, useState } from "react";
 
 import type { Realtime } from "../../hooks/useRealtime";
 import { useLanguage } from "../../language";
+import { meaning } from "../../realtime/connection";
 import type { Actions } from "./useActions";
 import { useStats } from "./Telemetry";
 
@@ -18,7 +19,7 @@ interface Props {
 }
 
 export function Notices({ realtime, actions, onLeave }: Props) {
-  const { text } = useLanguage();
+  const { text, language } = useLanguage();
   const { failure, done, dismiss } = actions;
   const { state, end } = realtime.status;
   const statuses: Readonly<Record<string, string>> = {
@@ -28,7 +29,7 @@ export function Notices({ realtime, actions, onLeave }: Props) {
   return (
     <div className="notices">
       <div role="status">
-        {end && (state === "waiting" || state === "connecting") && <Away stats={realtime.stats} />}
+        {end && (state === "waiting" || state === "connecting") && <Away realtime={realtime} />}
       </div>
       <div role="alert">
         {failure && (
@@ -41,7 +42,9 @@ export function Notices({ realtime, actions, onLeave }: Props) {
         )}
         {state === "stopped" && (
           <p className="notice problem">
-            <span>{text.ended}</span>
+            <span>
+              <strong>{text.ended}</strong> {end && meaning(end, language)}
+            </span>
             <button type="button" className="main" onClick={onLeave}>
               {text.again}
             </button>
@@ -55,10 +58,11 @@ export function Notices({ realtime, actions, onLeave }: Props) {
   );
 }
 
-/** The connection is gone; how old the board is, and what waits to be sent. */
-function Away({ stats }: { readonly stats: Realtime["stats"] }) {
+/** The connection is gone: since when, why, and what waits to be sent. */
+function Away({ realtime }: { readonly realtime: Realtime }) {
   const { text, language } = useLanguage();
-  const { waiting } = useStats(stats);
+  const { waiting } = useStats(realtime.stats);
+  const { state, attempt, end } = realtime.status;
   const [since] = useState(() => new Date());
   const [shown, setShown] = useState(false);
   useEffect(() => {
@@ -71,11 +75,20 @@ function Away({ stats }: { readonly stats: Realtime["stats"] }) {
   }, []);
   if (!shown) return null;
   return (
-    <p className="notice">
-      <span>
-        <strong>{text.away(since.toLocaleTimeString(language))}</strong> {text.kept}
-      </span>
+    <div className="notice">
+      <div>
+        <p>
+          <strong>{text.away(since.toLocaleTimeString(language, { hour12: false }))}</strong>{" "}
+          {text.kept}
+        </p>
+        <p className="soft small" aria-hidden="true">
+          {text.attempt(attempt)} · {end && meaning(end, language)}
+        </p>
+      </div>
       {waiting > 0 && <span className="chip">{text.waitingToBeSent(waiting)}</span>}
-    </p>
+      <button type="button" aria-disabled={state === "connecting"} onClick={realtime.retryNow}>
+        {text.now}
+      </button>
+    </div>
   );
 }

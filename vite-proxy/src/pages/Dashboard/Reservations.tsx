@@ -9,7 +9,7 @@ const SHAPES: Readonly<Record<Reservation["status"], string>> = {
   seated: "✓",
   cancelled: "✕",
 };
-const SHOWN = 12;
+const SHOWN = 8;
 
 interface Props {
   readonly reservations: readonly Reservation[];
@@ -35,6 +35,7 @@ export function Reservations({ reservations, loaded, isAdmin, actions }: Props) 
           <Row key={it.id} it={it} isAdmin={isAdmin} actions={actions} />
         ))}
       </ul>
+      {coming.length > SHOWN && <p className="none">{text.later(coming.length - SHOWN)}</p>}
     </section>
   );
 }

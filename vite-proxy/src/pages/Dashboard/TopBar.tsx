@@ -22,7 +22,7 @@ export function TopBar({ pass, realtime, transport, onTransport, onLeave }: Prop
         <Brand />
         <h1>{text.board}</h1>
       </div>
-      <ConnectionBadge status={realtime.status} onRetry={realtime.retryNow} />
+      <ConnectionBadge status={realtime.status} />
       <div className="tools">
         <fieldset className="segments">
           <legend className="unseen">{text.transport}</legend>
