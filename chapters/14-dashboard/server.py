@@ -42,7 +42,7 @@ async def main() -> None:
     await serve(
         ROUTES,
         guards=[judge, refusals],
-        beside=[THE_BUS.run(), Business().run(), watch()],
+        beside=[THE_BUS.run, Business().run, watch],
         last_words=LATEST.flush_all,
     )
 

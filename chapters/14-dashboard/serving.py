@@ -76,7 +76,7 @@ async def serve(
     routes: Iterable[web.AbstractRouteDef],
     *,
     guards: Iterable[Middleware],
-    beside: Iterable[Coroutine[Any, Any, None]],
+    beside: Iterable[Callable[[], Coroutine[Any, Any, None]]],
     last_words: Callable[[], None],
 ) -> None:
     """Serve these routes until SIGINT or SIGTERM.
@@ -109,7 +109,7 @@ async def serve(
         sys.exit(f"cannot listen on {HOST}:{PORT}: {reason}. Try another port: PORT=8081")
     print(f"listening on http://{HOST}:{PORT}/ and ws://{HOST}:{PORT}/ws", flush=True)
     async with asyncio.TaskGroup() as tasks:
-        running = [tasks.create_task(work) for work in beside]
+        running = [tasks.create_task(work()) for work in beside]
         await stop.wait()
         await site.stop()  # nobody new; then goodbye, while aiohttp still reads what is answered
         last_words()
