@@ -1,0 +1,159 @@
+"""The lobby: the Socket.IO namespace, where every guest comes in and every event is answered.
+
+It is an adapter and decides nothing: an event becomes a message, answers.py answers it, and the
+reply becomes the ack. A requestId stands beside the event's other data.
+"""
+
+import asyncio
+import json
+import logging
+import secrets
+from contextlib import ExitStack
+from typing import Any
+
+import socketio
+from socketio.exceptions import ConnectionRefusedError
+
+from answers import OUTBOXES, answer
+from audit import note
+from background import background
+from commands import CLIENT, Refused, named
+from door import PER_IP, PER_USER
+from engine import sio
+from envelope import MAX_REQUEST_ID, Message, check_writable, encode_error
+from fanout import HUB
+from guests import Guest
+from limits import Full
+from metrics import METRICS
+from packets import NOT_AN_EVENT
+from renewing import enter
+from sessions import SESSIONS, Session, end_when_over
+from settings import HANDSHAKE_SECONDS
+from tokens import BadToken, Identity, read
+
+LOG = logging.getLogger("socketio")
+NAMES = {"app:ping": "ping", "ping": "(none)"}  # the engine has a ping of its own
+TOO_LATE = 4408
+GUESTS: dict[str, tuple[Guest, ExitStack]] = {}  # sid → who was let in, and what it holds
+
+
+class Lobby(socketio.AsyncNamespace):
+    async def trigger_event(self, event: str, *args: Any) -> Any:
+        """The one door. No event of a client is called connect or disconnect: see packets.py."""
+        if event == "connect":
+            return await self.come(*args)
+        if event == "disconnect":
+            return self.go(*args)
+        sid, data = args[0], args[1] if len(args) > 1 else None
+        if sid not in GUESTS:  # on its way out
+            return ack(encode_error("unauthorized", "you are not in this namespace"))
+        guest, _ = GUESTS[sid]
+        await guest.has_room()
+        SESSIONS[guest].received += 1
+        METRICS.received[guest.dialect] += 1
+        try:
+            return ack(await answer(guest, *message(event, data)))
+        except Exception:
+            LOG.exception("the handler of %.40r failed", event)
+            return ack(encode_error("internal", "the server failed at this"))
+
+    async def come(self, sid: str, environ: dict[str, Any], auth: Any = None) -> None:
+        """Let in or refuse, aloud: any other exception would leave the client in between."""
+        ip, held = environ["aiohttp.request"].remote or "unknown", ExitStack()
+        try:
+            identity, client = who(auth)
+            held.enter_context(PER_IP.one(ip))
+            held.enter_context(PER_USER.one(identity.user))
+        except Full:
+            held.close()
+            note("rate_limited", ip=ip, path="/socket.io/", reason="too many at once")
+            raise refusal("rate_limited", "too many at once") from None
+        except Refused as refused:
+            note("auth_failed", ip=ip, path="/socket.io/", reason=str(refused))
+            raise refusal(refused.code, str(refused)) from None
+        guest = Guest(sid)
+        session = SESSIONS[guest] = Session(identity, ip, client)
+        GUESTS[sid] = guest, held
+        background(self.stay(guest, session))
+
+    async def stay(self, guest: Guest, session: Session) -> None:
+        """From its `40` to its end."""
+        if guest.sid not in GUESTS:
+            return  # it has left already
+        held = GUESTS[guest.sid][1]
+        enter(guest, session.identity)  # the `40` is out: what is told now comes after it
+        session.note("connect")
+        METRICS.came(guest.dialect, session.owner)
+        background(end_when_over(guest, session))
+        sending = asyncio.create_task(OUTBOXES.send_to(session.client, guest))
+        held.callback(sending.cancel)
+        held.callback(METRICS.went, guest.dialect)
+        held.callback(HUB.leave_all, guest)
+
+    def go(self, sid: str, reason: str) -> None:
+        if sid not in GUESTS:
+            return
+        guest, held = GUESTS.pop(sid)
+        held.close()
+        session = SESSIONS.pop(guest)
+        session.note_end(reason)
+        if reason == sio.reason.PING_TIMEOUT:
+            guest.cut()
+        session.end(1000, "left")  # whoever left the namespace alone still holds an engine
+
+
+def who(auth: Any) -> tuple[Identity, str]:
+    """What `auth: {token, client?}` says. Raises Refused."""
+    token = auth.get("token") if isinstance(auth, dict) else None
+    if not isinstance(token, str):
+        raise Refused("unauthorized", 'log in, and send auth {"token":"…"}')
+    client = named(auth, "client", CLIENT) if "client" in auth else secrets.token_hex(16)
+    try:
+        return read(token), client
+    except BadToken as bad:
+        raise Refused("unauthorized", str(bad)) from bad
+
+
+def refusal(code: str, reason: str) -> ConnectionRefusedError:
+    return ConnectionRefusedError(reason, {"code": code})
+
+
+def message(event: str, data: Any) -> tuple[Message, str]:
+    """The event as a message, and what is wrong with it if it is none."""
+    request_id = data.get("requestId") if isinstance(data, dict) else None
+    if event == NOT_AN_EVENT:
+        return Message(""), "an event is a list that begins with a name of yours"
+    if request_id is not None and not (
+        isinstance(request_id, str) and len(request_id) <= MAX_REQUEST_ID
+    ):
+        return Message(""), f"requestId is a string of at most {MAX_REQUEST_ID} characters"
+    try:
+        check_writable(data)
+    except (ValueError, RecursionError) as error:
+        return Message(""), str(error)
+    return Message(NAMES.get(event, event), data, request_id), ""
+
+
+def ack(reply: str) -> dict[str, Any]:
+    """A reply's envelope as the ack of an event."""
+    said = json.loads(reply)
+    if said["type"] == "error":
+        return {"ok": False, "error": said["data"]}
+    return {"ok": True, "data": said.get("data", {"ts": said["ts"]})}
+
+
+def watch_engines() -> None:
+    """An engine costs memory and a heartbeat. Who has not come in soon, loses it."""
+    library = sio.eio.handlers["connect"]
+
+    async def opened(engine_sid: str, environ: dict[str, Any]) -> Any:
+        asyncio.get_running_loop().call_later(HANDSHAKE_SECONDS, look, engine_sid)
+        return await library(engine_sid, environ)
+
+    def look(engine_sid: str) -> None:
+        inside = sio.manager.sid_from_eio_sid(engine_sid, "/") in GUESTS
+        if engine_sid in sio.eio.sockets and not inside:
+            note("auth_failed", reason="did not come in in time")
+            background(sio.eio.disconnect(engine_sid))
+
+    sio.eio.on("connect", opened)
