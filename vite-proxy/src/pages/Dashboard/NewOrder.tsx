@@ -21,6 +21,7 @@ export function NewOrder({ onPlace }: { readonly onPlace: (draft: Draft) => void
   const { text, language } = useLanguage();
   const money = useMoney();
   const dialog = useRef<HTMLDialogElement>(null);
+  const first = useRef<HTMLInputElement>(null);
   const [counts, setCounts] = useState(NONE);
   const total = MENU.reduce((sum, { price }, index) => sum + price * (counts[index] ?? 0), 0);
 
@@ -54,6 +55,7 @@ export function NewOrder({ onPlace }: { readonly onPlace: (draft: Draft) => void
         className="main"
         onClick={() => {
           dialog.current?.showModal();
+          first.current?.focus(); // else it would be on ✕, which comes first
         }}
       >
         <span aria-hidden="true">+</span> {text.newOrder}
@@ -76,7 +78,14 @@ export function NewOrder({ onPlace }: { readonly onPlace: (draft: Draft) => void
           <div className="fields">
             <label>
               {text.customer}
-              <input name="customer" required maxLength={60} pattern=".*\S.*" autoComplete="off" />
+              <input
+                ref={first}
+                name="customer"
+                required
+                maxLength={60}
+                pattern=".*\S.*"
+                autoComplete="off"
+              />
             </label>
             <label>
               {text.tableNumber}

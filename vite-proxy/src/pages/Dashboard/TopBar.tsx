@@ -1,4 +1,6 @@
 /** Who is here, over which transport, and whether it is live. */
+import { useEffect, useRef } from "react";
+
 import type { Realtime } from "../../hooks/useRealtime";
 import { useLanguage } from "../../language";
 import { Brand, LanguageButton, ThemeButton } from "../../parts/Brand";
@@ -16,11 +18,17 @@ interface Props {
 
 export function TopBar({ pass, realtime, transport, onTransport, onLeave }: Props) {
   const { text } = useLanguage();
+  const heading = useRef<HTMLHeadingElement>(null);
+  useEffect(() => {
+    heading.current?.focus(); // the form that had the focus is gone
+  }, []);
   return (
     <header className="top">
       <div className="title">
         <Brand />
-        <h1>{text.board}</h1>
+        <h1 ref={heading} tabIndex={-1}>
+          {text.board}
+        </h1>
       </div>
       <ConnectionBadge status={realtime.status} />
       <div className="tools">
