@@ -127,7 +127,7 @@ const en = {
   failed: (why: string) => `Not done: ${why}`,
   unknown: (why: string) => `Nobody knows whether it was done: ${why}`,
   dismiss: "Understood",
-  done: (id: string, status: string) => `${id}: ${status}`,
+  done: (name: string, status: string) => `${name}: ${status}`,
 };
 
 export type Text = typeof en;
@@ -224,7 +224,7 @@ const zh: Text = {
   later: (n) => `之后还有 ${String(n)} 桌`,
 
   telemetry: "遥测",
-  telemetryNote: "对端那台服务器看到的自己",
+  telemetryNote: "所连服务器的自我观测",
   raw: "Prometheus 抓取：GET /metrics",
   metrics: {
     connections: "连接数",
@@ -253,7 +253,7 @@ const zh: Text = {
   failed: (why) => `没有成功：${why}`,
   unknown: (why) => `结果未知：${why}`,
   dismiss: "知道了",
-  done: (id, status) => `${id}：${status}`,
+  done: (name, status) => `${name}：${status}`,
 };
 
 export const TEXTS = { en, zh };

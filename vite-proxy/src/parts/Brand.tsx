@@ -27,6 +27,8 @@ export function LanguageButton() {
   );
 }
 
+document.documentElement.dataset["theme"] = stored(); // before anything is drawn
+
 /** Light, dark, or as the system has it. */
 export function ThemeButton() {
   const { text } = useLanguage();

@@ -54,7 +54,7 @@ export function Dashboard({ pass, onLeave }: Props) {
               </h2>
               <NewOrder
                 onPlace={(draft) => {
-                  void actions.ask(ACTIONS.create, draft);
+                  void actions.ask(ACTIONS.create, draft, draft.customer);
                 }}
               />
             </div>

@@ -52,7 +52,7 @@ export function Notices({ realtime, actions, onLeave }: Props) {
         )}
       </div>
       <p role="status" className="unseen">
-        {done && text.done(done.id, statuses[done.status] ?? done.status)}
+        {done && text.done(done.name, statuses[done.status] ?? done.status)}
       </p>
     </div>
   );

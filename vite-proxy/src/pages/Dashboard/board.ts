@@ -20,7 +20,7 @@ import {
 } from "../../server";
 
 export const FLUSH_MS = 250;
-const KEPT = 500; // of each kind
+const KEPT = 1_000; // of each kind, as many as the server keeps
 export const SAMPLES = 120; // of the telemetry, as far as the lines go back
 
 export interface View {

@@ -5,6 +5,7 @@
 import { useCallback, useState } from "react";
 
 import type { Realtime } from "../../hooks/useRealtime";
+import { isObject } from "../../realtime/envelope";
 import { RequestFailed } from "../../realtime/outbox";
 import type { Action } from "../../server";
 
@@ -17,17 +18,20 @@ export interface Failure {
 interface Actable {
   readonly id: string;
   readonly status: string;
+  /** Who it is for: an order has a customer, a reservation a name. */
+  readonly customer?: string;
+  readonly name?: string;
 }
 
 export interface Actions {
   readonly failure: Failure | null;
   /** The status that the last success led to, and whose: to be told to who cannot see it. */
-  readonly done: { readonly id: string; readonly status: string } | null;
+  readonly done: { readonly name: string; readonly status: string } | null;
   readonly dismiss: () => void;
   /** Asked for, and not seen on the board yet. */
   readonly isBusy: (it: Actable) => boolean;
   readonly act: (action: Action, it: Actable) => void;
-  readonly ask: (action: Action, data: unknown) => Promise<boolean>;
+  readonly ask: (action: Action, data: unknown, name: string) => Promise<boolean>;
 }
 
 export function useActions(send: Realtime["send"]): Actions {
@@ -38,11 +42,12 @@ export function useActions(send: Realtime["send"]): Actions {
   const [asked, setAsked] = useState<ReadonlyMap<string, string>>(new Map());
 
   const ask = useCallback(
-    async (action: Action, data: unknown): Promise<boolean> => {
+    async (action: Action, data: unknown, name: string): Promise<boolean> => {
       try {
         const reply = await send(action, data);
         setFailure(null);
-        setDone(reply as Actions["done"]);
+        const status = isObject(reply) ? reply["status"] : undefined;
+        setDone(typeof status === "string" ? { name, status } : null);
         return true;
       } catch (error) {
         const why = error instanceof Error ? error.message : String(error);
@@ -54,10 +59,10 @@ export function useActions(send: Realtime["send"]): Actions {
     [send],
   );
 
-  const act = (action: Action, { id, status }: Actable): void => {
+  const act = (action: Action, { id, status, customer, name }: Actable): void => {
     if (asked.get(id) === status) return;
     setAsked((before) => new Map([...before].slice(-50)).set(id, status));
-    void ask(action, { id }).then((wasDone) => {
+    void ask(action, { id }, customer ?? name ?? id).then((wasDone) => {
       if (wasDone) return;
       setAsked((before) => new Map([...before].filter(([one]) => one !== id)));
     });
