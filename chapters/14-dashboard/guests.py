@@ -6,15 +6,15 @@ short, and what it has no room for waits here, under chapter 7's bounds.
 
 import asyncio
 import secrets
-import time
 from collections.abc import Hashable
 from typing import Any
 
 from engineio.packet import MESSAGE, Packet
 
 from background import background
+from beats import measure
 from drain import DRAIN, DRAIN_SECONDS
-from engine import BEAT, sio
+from engine import sio
 from line import Line, frame
 from metrics import METRICS
 from outbound import SLOW_CONSUMER, STUCK_SECONDS, WRITE_BYTES
@@ -40,7 +40,7 @@ class Guest:
         self.waiting = Waiting()
         self.moved = 0.0  # when there was room last, in the loop's time
         self.takes_more = True
-        self.measure_beats()
+        measure(self.socket, self.dialect)
 
     @property
     def gone(self) -> bool:
@@ -130,15 +130,3 @@ class Guest:
             self.line.transport.abort()
         else:
             background(sio.eio.disconnect(self.engine_sid))
-
-    def measure_beats(self) -> None:
-        """A pong makes the engine plan the next ping: here it is noted when the last one was."""
-        plan = self.socket.schedule_ping
-
-        def planned() -> None:
-            if self.socket.last_ping:
-                seconds = time.time() - self.socket.last_ping
-                METRICS.round_trip(self.dialect, min(max(seconds, 0.0), float(BEAT)))
-            plan()
-
-        self.socket.schedule_ping = planned
