@@ -39,9 +39,9 @@ class Lobby(socketio.AsyncNamespace):
         if event == "disconnect":
             return self.go(*args)
         sid, data = args[0], args[1] if len(args) > 1 else None
-        if sid not in GUESTS:  # on its way out
+        guest, _ = GUESTS.get(sid, (None, None))
+        if guest is None or SESSIONS[guest].verdict:  # on its way out
             return ack(encode_error("unauthorized", "you are not in this namespace"))
-        guest, _ = GUESTS[sid]
         await guest.has_room()
         SESSIONS[guest].received += 1
         METRICS.received[guest.dialect] += 1
