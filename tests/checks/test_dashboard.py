@@ -1,13 +1,13 @@
 """The dashboard: one board for everybody, changed by actions alone, and numbers that say how it is.
 
-Native and Socket.IO clients are asked at once. Programs of their own are started for it: one whose
-board stands still, one whose board moves all the time, and two instances with a Valkey.
+Native and Socket.IO clients are asked at once. The board stands still while visitors act on it; for
+the rest, programs of their own are started: one whose board moves all the time, and two instances
+with a Valkey.
 """
 
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -214,10 +214,10 @@ async def test_telemetry_comes_now_and_then(subject: Subject, moving: Moving) ->
 # A board that stands still, and what visitors do to it
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def still(_program: Subject) -> AsyncIterator[Place]:
-    async with place_with(_program, BUSINESS_SECONDS="0") as place:
-        yield place
+@pytest_asyncio.fixture(loop_scope="session")
+async def place(subject: Subject) -> Place:
+    subject.need_process()
+    return Place(subject)
 
 
 async def an_order(member: Member) -> str:
@@ -226,13 +226,12 @@ async def an_order(member: Member) -> str:
 
 
 @check("Wire contract, chapter 14")
-async def test_actions_change_the_board(subject: Subject, still: Place) -> None:
+async def test_actions_change_the_board(subject: Subject, place: Place) -> None:
     """An action is answered with id and status, and everybody hears of it: by either dialect.
 
     `order:create`, `order:advance`, `order:cancel`, `reservation:confirm`, `reservation:cancel`. An
     action reads the state, decides, and publishes what there is then: the event is the change.
     """
-    place = still.see(subject.exchange)
     admin, guest = await place.native(ADMIN), await place.guest()
     await join(admin, ORDERS)
     await join(guest, RESERVATIONS)
@@ -268,14 +267,13 @@ async def test_actions_change_the_board(subject: Subject, still: Place) -> None:
 
 
 @check("Wire contract, chapter 14")
-async def test_what_does_not_fit_is_refused(subject: Subject, still: Place) -> None:
+async def test_what_does_not_fit_is_refused(subject: Subject, place: Place) -> None:
     """An action that does not fit the state, or whose fields are wrong, is `bad_request`.
 
     The state may have changed since the client looked at it, so only the server can say what fits.
     Nothing happens then, and nobody hears of it. Nor can anybody publish into the board's channels:
     `forbidden`, for a publish could say anything.
     """
-    place = still.see(subject.exchange)
     admin = await place.native(ADMIN)
     await join(admin, ORDERS)
     key = await an_order(admin)
@@ -312,13 +310,12 @@ async def test_what_does_not_fit_is_refused(subject: Subject, still: Place) -> N
 
 
 @check("Wire contract, chapter 14")
-async def test_actions_by_role(subject: Subject, still: Place) -> None:
+async def test_actions_by_role(subject: Subject, place: Place) -> None:
     """To cancel is for admins: anybody else gets `forbidden`, in either dialect, and no effect.
 
     A button that is not drawn is no permission. Ask for the role where the action is done, once for
     both dialects.
     """
-    place = still.see(subject.exchange)
     native, guest, admin = await place.native(), await place.guest(), await place.native(ADMIN)
     key = await an_order(native)
     booked = next(iter((await place.snapshot(RESERVATIONS))["state"]))
@@ -333,14 +330,13 @@ async def test_actions_by_role(subject: Subject, still: Place) -> None:
 
 
 @check("Wire contract, chapter 14")
-async def test_an_action_has_one_effect(subject: Subject, still: Place) -> None:
+async def test_an_action_has_one_effect(subject: Subject, place: Place) -> None:
     """An action that is repeated with its requestId has one effect, also over a new connection.
 
     The line broke before the reply came, and the client asks again: `order:advance` twice would be
     two steps. Remember by user, client and requestId. A Socket.IO client says the requestId beside
     the event's other data, and its name in `auth`.
     """
-    place = still.see(subject.exchange)
     admin, native = await place.native(ADMIN), await place.native()
     await join(admin, ORDERS)
     key = await an_order(native)
@@ -366,13 +362,12 @@ async def test_an_action_has_one_effect(subject: Subject, still: Place) -> None:
 
 
 @check("Wire contract, chapter 14")
-async def test_nobody_sees_it_without_a_login(subject: Subject, still: Place) -> None:
+async def test_nobody_sees_it_without_a_login(subject: Subject, place: Place) -> None:
     """Without a login there is no socket in either dialect, no state and no action.
 
     `/ws` answers 401 before the 101. Socket.IO has let the engine in by then: the namespace refuses
     with `44{…}`, whose `data.code` is `unauthorized`. The snapshot is as secret as the socket.
     """
-    place = still.see(subject.exchange)
     host, port = place.subject.host, place.subject.port
     for query in ("", "?ticket=nonsense", "?client=somebody"):
         peer = Peer(subject.exchange)
@@ -401,7 +396,7 @@ async def test_nobody_sees_it_without_a_login(subject: Subject, still: Place) ->
 
 
 @check("Prometheus text format 0.0.4")
-async def test_metrics_count_what_happens(subject: Subject, still: Place) -> None:
+async def test_metrics_count_what_happens(subject: Subject, place: Place) -> None:
     """GET /metrics is Prometheus text, and counts connections, comings back and messages.
 
     `ws_connections`, `ws_opened_total`, `ws_closed_total`, `ws_reconnects_total`,
@@ -410,7 +405,6 @@ async def test_metrics_count_what_happens(subject: Subject, still: Place) -> Non
 
     A reconnect is a connection of a client, by its name, that has been here before.
     """
-    place = still.see(subject.exchange)
     before = await place.metrics()
     native, guest = await place.native(name="counted"), await place.guest(name="counted-too")
     for member in (native, guest):
@@ -437,7 +431,9 @@ async def test_metrics_count_what_happens(subject: Subject, still: Place) -> Non
             for dialect in (NATIVE, SOCKETIO)
         ]
 
-    got = await ask_again(closed, lambda numbers: min(numbers) >= 1, subject.settles + SLACK)
+    got = await ask_again(
+        closed, lambda numbers: min(numbers) >= 1, subject.settings.heartbeat + SLACK
+    )
     require(min(got) >= 1, "ws_closed_total does not count both", expected="1 each", got=got)
     await place.native(name="counted")
     await place.guest(name="counted-too")
@@ -453,14 +449,13 @@ def grown(before: Any, after: Any, name: str, by: int, dialect: str) -> None:
 
 
 @check("Prometheus text format 0.0.4")
-async def test_metrics_measure_the_round_trip(subject: Subject, still: Place) -> None:
+async def test_metrics_measure_the_round_trip(subject: Subject, place: Place) -> None:
     """The heartbeat's way there and back is a histogram, `ws_heartbeat_round_trip_seconds`.
 
     A ping with a payload of its own is answered by a pong with the same: note when it left. Engine
     IO's pings carry nothing, so the next pong is the answer. Buckets count all that are not above
     their `le`; the last, `+Inf`, is the count.
     """
-    place = still.see(subject.exchange)
     native, guest = await place.native(), await place.guest()
     name = "ws_heartbeat_round_trip_seconds"
     beat = subject.settings.heartbeat
@@ -492,13 +487,12 @@ async def test_metrics_measure_the_round_trip(subject: Subject, still: Place) ->
 
 
 @check("Wire contract, chapter 14")
-async def test_metrics_count_what_is_dropped(subject: Subject, still: Place) -> None:
+async def test_metrics_count_what_is_dropped(subject: Subject, place: Place) -> None:
     """What waits for a busy client, and what it is not sent, is counted: in either dialect.
 
     A client that does not read is sent nothing that is worth nothing later: `ws_dropped_total`.
     What it has to get waits, `ws_queue_depth`, within bounds: Socket.IO has none of its own.
     """
-    place = still.see(subject.exchange)
     source = await place.native()
     await source.subscribe("room:drops")
     for dialect in (NATIVE, SOCKETIO):
@@ -547,9 +541,6 @@ class Two(Instances):
         process = super().new_process(url)
         process.environment |= {"BUSINESS_SECONDS": f"{STEP_SECONDS}"}
         return process
-
-
-Ask = Callable[[], Awaitable[Any]]
 
 
 @check("Wire contract, chapters 9 and 14", costly=True)
