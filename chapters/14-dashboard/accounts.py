@@ -5,9 +5,9 @@ import math
 from aiohttp import web
 
 from audit import RECENT
-from bus import BusUnavailable
 from door import TICKETS, bearer, body, seat, too_many
 from envelope import BadMessage, read_object
+from event import BusUnavailable
 from fanout import order_logout
 from limits import Buckets, Seats
 from settings import LOGIN_ATTEMPTS, TICKET_SECONDS

@@ -8,8 +8,8 @@ import time
 from typing import Any
 
 from board import ACTIONS, ID, Action, Thing, new_order
-from bus import Changed, Event
 from commands import Publish, Refused, named
+from event import Changed, Event
 from fanout import THE_BUS
 from tokens import Identity
 

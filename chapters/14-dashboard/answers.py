@@ -5,29 +5,33 @@ Here the chapters meet. Who asks is known and may be too fast (8), a repeat has 
 """
 
 import math
-import time
 from typing import Any
 
-from actions import act, check_open
+from actions import act
 from board import ACTIONS
-from bus import BusUnavailable, Event
-from commands import CLIENT, MAX_CHANNELS, Publish, Refused, named, read_channel, read_notify
-from commands import read_publish as read
+from commands import (
+    CLIENT,
+    MAX_CHANNELS,
+    Refused,
+    named,
+    read_channel,
+    read_notify,
+)
 from dedupe import Dedupe
 from envelope import Message, encode, encode_error
+from event import BusUnavailable
 from fanout import HUB, THE_BUS
-from limits import Buckets
 from members import Member
 from outbox import Outboxes
-from permissions import check_publish, check_subscribe, own_rooms
+from pace import MESSAGES, too_fast
+from permissions import check_subscribe, own_rooms
 from positions import Position, read_since
+from publishing import publish
 from renewing import refresh
-from sessions import SESSIONS, TOO_FAST, Session
-from settings import MAX_STRIKES, MESSAGE_BURST, MESSAGE_RATE
+from sessions import SESSIONS, Session
 
 DEDUPE = Dedupe()
 OUTBOXES = Outboxes()
-MESSAGES = Buckets(rate=MESSAGE_RATE, burst=MESSAGE_BURST)  # a bucket for each user, not socket
 
 
 async def answer(member: Member, message: Message, problem: str = "") -> str:
@@ -51,17 +55,6 @@ async def answer(member: Member, message: Message, problem: str = "") -> str:
         return encode_error("bus_unavailable", str(error), request_id)
 
 
-def too_fast(session: Session, request_id: str | None, wait: float) -> str:
-    """Refuse, and say when to come again. Whoever does not listen has to go."""
-    session.strikes += 1
-    if session.strikes == 1:  # the first of a row: a flood must not flood the log too
-        session.note("rate_limited")
-    if session.strikes >= MAX_STRIKES:
-        session.end(TOO_FAST, f"too many messages: wait {MESSAGE_BURST / MESSAGE_RATE:.1f} s")
-    data = {"code": "rate_limited", "message": "too many messages", "retryAfter": round(wait, 3)}
-    return encode("error", request_id, data=data)
-
-
 async def carry_out(member: Member, session: Session, message: Message) -> str:
     """Do what the client asks. Raises Refused and BusUnavailable."""
     request_id, data = message.request_id, message.data
@@ -72,7 +65,7 @@ async def carry_out(member: Member, session: Session, message: Message) -> str:
     async def effect() -> str:
         """What must not happen twice."""
         if message.type == "publish":
-            return reply("published", **await publish(member, session, message))
+            return reply("published", **await publish(member, session, request_id, data))
         if message.type == "notify":
             told = read_notify(data)
             return reply("notified", deliveryId=OUTBOXES.add(told.client, told.event, told.payload))
@@ -121,6 +114,8 @@ async def subscribe(member: Member, session: Session, data: Any) -> dict[str, An
         top: Position | None = None
         try:
             top = await THE_BUS.position(channel)
+            if since == Position("", 0):  # who came before the first event has heard nothing
+                since = Position(top.epoch, 0) if top else since
             if since is not None:
                 missed = await THE_BUS.missed(channel, since, top)
                 result |= {"recovered": missed is not None, "missed": missed or []}
@@ -132,26 +127,3 @@ async def subscribe(member: Member, session: Session, data: Any) -> dict[str, An
         if member in HUB.joined and (since is not None or not again):  # it may have left meanwhile
             HUB.join(member, channel, top)
     return result
-
-
-async def publish(member: Member, session: Session, message: Message) -> dict[str, Any]:
-    """Publish in a client's name. Raises Refused and BusUnavailable."""
-    wanted = read(message.data)
-    check_publish(session.identity, wanted)
-    check_open(wanted)
-    if not HUB.is_member(member, wanted.channel):
-        raise Refused("not_subscribed", "subscribe before you publish")
-    request = f"{session.owner} {message.request_id}" if message.request_id is not None else ""
-    return await send_event(wanted, request, skip="" if wanted.to_self else member.name)
-
-
-async def send_event(wanted: Publish, request: str = "", *, skip: str = "") -> dict[str, Any]:
-    """Hand the event to the bus; returns what there is to say of it. Raises BusUnavailable."""
-    body = {"type": wanted.event, "channel": wanted.channel, "data": wanted.payload}
-    body |= {"ts": int(time.time() * 1000)}
-    event = Event(wanted.channel, body, skip, request, policy=wanted.policy, key=wanted.key)
-    receivers = await THE_BUS.publish(event)
-    if receivers is None:  # it took effect before, and is on its way or has come already
-        receivers = len(HUB.rooms.get(wanted.channel, ()))
-    number = {"epoch": event.number.epoch, "seq": event.number.seq} if event.number else {}
-    return {"channel": wanted.channel, "receivers": receivers, **number}

@@ -7,54 +7,17 @@ bus also knows the state of a channel, and can change it on a condition.
 """
 
 import asyncio
-import secrets
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakValueDictionary
 
+from event import Event
 from positions import Position
 
 MOST_WAITING = 1000  # events that came from the bus and wait for members who read slowly
 
 Envelope = dict[str, Any]
 Missed = list[Envelope] | None  # None: not all of them are known
-
-
-class BusUnavailable(Exception):
-    """No answer: the event may take effect or not. Asking again with the same id settles it."""
-
-
-class Changed(Exception):
-    """The state is not what it was when you looked. Look again."""
-
-
-@dataclass(slots=True)
-class Event:
-    """What is published. `number` is None until the bus has given it one."""
-
-    channel: str
-    body: Envelope  # the envelope as the members get it, but for the number
-    skip: str = ""  # the name of the connection that wants no copy
-    request: str = ""  # who asked, and its requestId: the same again is the same event
-    token: str = field(default_factory=lambda: secrets.token_hex(16))  # of this one attempt
-    number: Position | None = None
-    policy: str = "queue"  # any other is told and forgotten: it has no number
-    key: str = ""
-    # What the state of `data.id` has to be for this to take effect: see Bus.entry. None: whatever.
-    version: str | None = None
-
-    @property
-    def state_id(self) -> str:
-        """Of what this is the new state; "" if of nothing."""
-        data = self.body["data"]
-        key = data.get("id") if isinstance(data, dict) else None
-        return str(key) if type(key) in (str, int) else ""
-
-    def message(self) -> Envelope:
-        """What the members get."""
-        number = {"epoch": self.number.epoch, "seq": self.number.seq} if self.number else {}
-        return self.body | number
 
 
 Deliver = Callable[[Event], Awaitable[int]]  # to the members here; returns how many

@@ -11,8 +11,8 @@ from typing import Any
 
 from actions import carry_out, put
 from board import ACTIONS, ORDERS, RESERVATIONS, Action, Thing, seat
-from bus import BusUnavailable, Changed
 from commands import Refused
+from event import BusUnavailable, Changed
 from fanout import THE_BUS
 from settings import BUSINESS_SECONDS, BUSINESS_SEED
 

@@ -7,8 +7,9 @@ it for a member that is busy, its policy says.
 import time
 from typing import Any
 
-from bus import Bus, Event
+from bus import Bus
 from coalesce import Latest
+from event import Event
 from memory_bus import MemoryBus
 from rooms import Hub
 from sessions import log_out_everywhere

@@ -1,4 +1,4 @@
-"""The front: the built front end, if STATIC names its folder, or a small page that needs no build."""
+"""The front: the built front end if STATIC names its folder, else a page that needs no build."""
 
 import mimetypes
 from pathlib import Path

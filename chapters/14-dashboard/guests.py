@@ -6,15 +6,16 @@ short, and what it has no room for waits here, under chapter 7's bounds.
 
 import asyncio
 import secrets
-import time
 from collections.abc import Hashable
 from typing import Any
 
 from engineio.packet import MESSAGE, Packet
 
 from background import background
+from beats import measure
+from closing import CLOSE_SECONDS
 from drain import DRAIN, DRAIN_SECONDS
-from engine import BEAT, sio
+from engine import sio
 from line import Line, frame
 from metrics import METRICS
 from outbound import SLOW_CONSUMER, STUCK_SECONDS, WRITE_BYTES
@@ -24,7 +25,6 @@ from written import Written
 
 POLLED = 64  # packets that may wait for the next poll
 SEPARATOR = "\x1e"  # Engine.IO's own: no JSON contains it
-CLOSE_SECONDS = 1.0
 
 
 class Guest:
@@ -38,9 +38,8 @@ class Guest:
         self.socket: Any = sio.eio.sockets[self.engine_sid]
         self.line: Line = self.socket.queue
         self.waiting = Waiting()
-        self.moved = 0.0  # when there was room last, in the loop's time
-        self.takes_more = True
-        self.measure_beats()
+        self.moved, self.takes_more = 0.0, True  # when there was room last; until its end
+        measure(self.socket, self.dialect)
 
     @property
     def gone(self) -> bool:
@@ -51,8 +50,7 @@ class Guest:
         """Whether the engine has passed on all that it was given."""
         if not self.socket.upgraded:
             return self.line.qsize() < POLLED
-        transport = self.line.transport
-        moving = transport.get_write_buffer_size() if transport else 0
+        moving = self.line.transport and self.line.transport.get_write_buffer_size()
         return self.line.at_rest and not self.line.qsize() and not moving
 
     def tell(self, event: Written, slot: Hashable = None) -> bool:
@@ -130,15 +128,3 @@ class Guest:
             self.line.transport.abort()
         else:
             background(sio.eio.disconnect(self.engine_sid))
-
-    def measure_beats(self) -> None:
-        """A pong makes the engine plan the next ping: here it is noted when the last one was."""
-        plan = self.socket.schedule_ping
-
-        def planned() -> None:
-            if self.socket.last_ping:
-                seconds = time.time() - self.socket.last_ping
-                METRICS.round_trip(self.dialect, min(max(seconds, 0.0), float(BEAT)))
-            plan()
-
-        self.socket.schedule_ping = planned

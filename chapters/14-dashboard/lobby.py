@@ -5,35 +5,29 @@ reply becomes the ack. A requestId stands beside the event's other data.
 """
 
 import asyncio
-import json
 import logging
-import secrets
 from contextlib import ExitStack
 from typing import Any
 
 import socketio
-from socketio.exceptions import ConnectionRefusedError
 
+from acks import ack, message, refusal, who
 from answers import OUTBOXES, answer
 from audit import note
 from background import background
-from commands import CLIENT, Refused, named
+from commands import Refused
 from door import PER_IP, PER_USER
 from engine import sio
-from envelope import MAX_REQUEST_ID, Message, check_writable, encode_error
+from envelope import encode_error
 from fanout import HUB
 from guests import Guest
 from limits import Full
 from metrics import METRICS
-from packets import NOT_AN_EVENT
 from renewing import enter
 from sessions import SESSIONS, Session, end_when_over
 from settings import HANDSHAKE_SECONDS
-from tokens import BadToken, Identity, read
 
 LOG = logging.getLogger("socketio")
-NAMES = {"app:ping": "ping", "ping": "(none)"}  # the engine has a ping of its own
-TOO_LATE = 4408
 GUESTS: dict[str, tuple[Guest, ExitStack]] = {}  # sid → who was let in, and what it holds
 
 
@@ -45,12 +39,13 @@ class Lobby(socketio.AsyncNamespace):
         if event == "disconnect":
             return self.go(*args)
         sid, data = args[0], args[1] if len(args) > 1 else None
-        if sid not in GUESTS:  # on its way out
+        guest, _ = GUESTS.get(sid, (None, None))
+        if guest is None or SESSIONS[guest].verdict:  # on its way out
             return ack(encode_error("unauthorized", "you are not in this namespace"))
-        guest, _ = GUESTS[sid]
         await guest.has_room()
         SESSIONS[guest].received += 1
         METRICS.received[guest.dialect] += 1
+        METRICS.sent[guest.dialect] += 1  # its ack
         try:
             return ack(await answer(guest, *message(event, data)))
         except Exception:
@@ -100,46 +95,6 @@ class Lobby(socketio.AsyncNamespace):
         if reason == sio.reason.PING_TIMEOUT:
             guest.cut()
         session.end(1000, "left")  # whoever left the namespace alone still holds an engine
-
-
-def who(auth: Any) -> tuple[Identity, str]:
-    """What `auth: {token, client?}` says. Raises Refused."""
-    token = auth.get("token") if isinstance(auth, dict) else None
-    if not isinstance(token, str):
-        raise Refused("unauthorized", 'log in, and send auth {"token":"…"}')
-    client = named(auth, "client", CLIENT) if "client" in auth else secrets.token_hex(16)
-    try:
-        return read(token), client
-    except BadToken as bad:
-        raise Refused("unauthorized", str(bad)) from bad
-
-
-def refusal(code: str, reason: str) -> ConnectionRefusedError:
-    return ConnectionRefusedError(reason, {"code": code})
-
-
-def message(event: str, data: Any) -> tuple[Message, str]:
-    """The event as a message, and what is wrong with it if it is none."""
-    request_id = data.get("requestId") if isinstance(data, dict) else None
-    if event == NOT_AN_EVENT:
-        return Message(""), "an event is a list that begins with a name of yours"
-    if request_id is not None and not (
-        isinstance(request_id, str) and len(request_id) <= MAX_REQUEST_ID
-    ):
-        return Message(""), f"requestId is a string of at most {MAX_REQUEST_ID} characters"
-    try:
-        check_writable(data)
-    except (ValueError, RecursionError) as error:
-        return Message(""), str(error)
-    return Message(NAMES.get(event, event), data, request_id), ""
-
-
-def ack(reply: str) -> dict[str, Any]:
-    """A reply's envelope as the ack of an event."""
-    said = json.loads(reply)
-    if said["type"] == "error":
-        return {"ok": False, "error": said["data"]}
-    return {"ok": True, "data": said.get("data", {"ts": said["ts"]})}
 
 
 def watch_engines() -> None:

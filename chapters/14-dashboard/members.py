@@ -1,6 +1,6 @@
 """Members: what the rooms need of a client, whatever it speaks.
 
-native.py and guests.py each have one kind. Nothing else in this program knows the difference.
+natives.py and guests.py each have one kind. Nothing else in this program knows the difference.
 """
 
 from collections.abc import Hashable

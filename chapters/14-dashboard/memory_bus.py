@@ -8,7 +8,8 @@ import json
 from typing import Any
 
 import history
-from bus import Bus, Changed, Event, Missed
+from bus import Bus, Missed
+from event import Changed, Event
 from positions import Position
 
 

@@ -1,12 +1,10 @@
 """Native: a client over a plain WebSocket, from its handshake to its close.
 
-The door is chapter 8's, the queue chapter 7's, the outbox chapter 6's. New: the heartbeat's pings
-carry a number, so that a pong tells how long the way there and back is.
+The door is chapter 8's, the queue chapter 7's, the outbox chapter 6's.
 """
 
 import asyncio
 import secrets
-from collections.abc import Hashable
 
 from aiohttp import WSMsgType, web
 
@@ -17,49 +15,10 @@ from envelope import BadMessage, Message, decode, encode
 from fanout import HUB
 from heartbeat import Heartbeat
 from metrics import METRICS
-from outbound import Connection
+from natives import Client
 from renewing import enter
 from sessions import SESSIONS, Session, end_when_over
 from settings import HEARTBEAT_SECONDS
-from written import Written
-
-
-class Client(Connection):
-    """A native member of the rooms."""
-
-    dialect = "native"
-
-    def __init__(self) -> None:
-        super().__init__(autoping=False)  # pings and pongs come to us: they are signs of life
-        self.name = secrets.token_hex(16)
-        self.pinged: dict[bytes, float] = {}  # what was pinged last, and when
-
-    @property
-    def gone(self) -> bool:
-        return self.transport.is_closing()
-
-    def cut(self) -> None:
-        self.transport.abort()
-
-    def offer(self, data: bytes, slot: Hashable = None) -> bool:
-        METRICS.sent[self.dialect] += 1
-        return super().offer(data, slot)
-
-    def tell(self, event: Written, slot: Hashable = None) -> bool:
-        return self.offer(event.frame, slot)
-
-    def tell_or_drop(self, event: Written) -> bool:
-        return self.offer_or_drop(event.frame)
-
-    async def beat(self) -> None:
-        """A ping with a payload of its own; any other pong, or an old one, measures nothing."""
-        payload = secrets.token_bytes(8)
-        self.pinged = {payload: asyncio.get_running_loop().time()}
-        await self.ping(payload)
-
-    def beaten(self, payload: bytes) -> None:
-        if (at := self.pinged.pop(payload, None)) is not None:
-            METRICS.round_trip(self.dialect, asyncio.get_running_loop().time() - at)
 
 
 def client_name(request: web.Request) -> str:

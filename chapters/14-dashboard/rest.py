@@ -8,14 +8,15 @@ from typing import Any
 from aiohttp import web
 
 from actions import check_open
-from answers import OUTBOXES, send_event
-from bus import BusUnavailable
+from answers import OUTBOXES
 from commands import CLIENT, RESERVED, Refused, named, read_channel, read_notify, read_publish
 from door import bearer, body
 from envelope import BadMessage, read_object
+from event import BusUnavailable
 from fanout import HUB, THE_BUS
 from metrics import METRICS, TYPE
 from permissions import check_subscribe
+from publishing import send_event
 from settings import ALLOWED_ORIGINS
 from waiting import COUNTS
 

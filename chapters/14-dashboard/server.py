@@ -1,4 +1,4 @@
-"""Chapter 14: the live dashboard. Everything so far in one server, native and Socket.IO on one port.
+"""Chapter 14: the live dashboard. All chapters in one server, both dialects on one port.
 
 A plan of the house: answers.py is where the chapters meet, board.py what it is all for.
 Run: JWT_SECRET=$(openssl rand -hex 32) python server.py        then open http://127.0.0.1:8080/

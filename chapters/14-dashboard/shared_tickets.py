@@ -7,7 +7,7 @@ Valkey, if there is one: it forgets them in time, and takes one away in the mome
 import json
 import secrets
 
-from bus import BusUnavailable
+from event import BusUnavailable
 from fanout import THE_BUS
 from settings import REDIS_URL, TICKET_SECONDS
 from tickets import Tickets

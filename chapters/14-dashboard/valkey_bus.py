@@ -8,56 +8,29 @@ import asyncio
 import json
 import random
 import secrets
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
+from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from bus import Bus, BusUnavailable, Changed, Deliver, Event, Missed
+from asking import Asking, reason
+from bus import Deliver, Missed
+from event import Changed, Event
 from positions import Position
-from settings import BUS_TIMEOUT, REDIS_URL
-from settling import PREFIX, SCRIPT, TAKE, arguments, keys
+from settings import REDIS_URL
+from settling import SCRIPT, arguments, keys
 
-CONNECTIONS = 16  # that ask at the same time
 RETRY_SECONDS = (0.2, 1.0)  # between two attempts to listen again: not all instances at once
 
 
-def reason(error: Exception) -> str:
-    """In a few words, and without the address: it may hold a password."""
-    if isinstance(error, TimeoutError):
-        return f"no answer within {BUS_TIMEOUT:g} s"
-    return type(error).__name__
-
-
-class ValkeyBus(Bus):
+class ValkeyBus(Asking):
     """A bus that goes through Valkey; `listen` is up to pub/sub or streams."""
 
     def __init__(self, deliver: Deliver) -> None:
         super().__init__(deliver)
-        # What fails is tried again by us or by the client, never behind our back.
-        options: dict[str, Any] = {"retry": Retry(NoBackoff(), 0), "decode_responses": True}
-        options |= {"protocol": 2, "socket_connect_timeout": BUS_TIMEOUT}
-        asking = {"max_connections": CONNECTIONS, "timeout": BUS_TIMEOUT, **options}
-        self.ask: Any = Redis.from_pool(BlockingConnectionPool.from_url(REDIS_URL, **asking))
-        self.listener: Any = Redis.from_url(REDIS_URL, socket_timeout=None, **options)
+        self.listener: Any = Redis.from_url(REDIS_URL, socket_timeout=None, **self.options)
         self.settle = self.ask.register_script(SCRIPT)
-        self.take, self.me = self.ask.register_script(TAKE), secrets.token_hex(8)
         self.expected: dict[str, asyncio.Future[asyncio.Task[int]]] = {}  # by the event's token
-
-    @asynccontextmanager
-    async def in_time(self) -> AsyncIterator[None]:
-        """For everything that somebody waits for. Raises BusUnavailable."""
-        if self.why is not None:
-            raise BusUnavailable(self.why)
-        try:
-            async with asyncio.timeout(BUS_TIMEOUT):
-                yield
-        except (RedisError, OSError, TimeoutError) as error:
-            raise BusUnavailable(reason(error)) from error
 
     async def publish(self, event: Event) -> int | None:
         """Settle the event in Valkey, and wait until it comes back from there like any other."""
@@ -65,9 +38,7 @@ class ValkeyBus(Bus):
         written, kept = json.dumps(said, allow_nan=False), event.policy == "queue"
         state = event.state_id if kept else ""
         new_epoch = secrets.token_hex(8)
-        values = arguments(
-            self.name, new_epoch, event.channel, written, kept, state, event.version
-        )
+        values = arguments(self.name, new_epoch, event.channel, written, kept, state, event.version)
         coming = self.expected[event.token] = asyncio.get_running_loop().create_future()
         try:
             async with self.in_time():
@@ -96,51 +67,8 @@ class ValkeyBus(Bus):
         if coming is not None and not coming.done():
             coming.set_result(delivery)
 
-    async def position(self, channel: str) -> Position:
-        async with self.in_time():
-            epoch, seq = await self.ask.hmget(keys(channel, "")[1], ["epoch", "seq"])
-        return Position(epoch or "", int(seq or 0))
-
-    async def snapshot(self, channel: str) -> dict[str, Any]:
-        """State and position in one step: between two, an event could slip in."""
-        _, place, _, _, _, state, _ = keys(channel, "")
-        async with self.in_time(), self.ask.pipeline(transaction=True) as together:
-            together.hmget(place, ["epoch", "seq"])
-            together.hgetall(state)
-            (epoch, seq), written = await together.execute()
-        found = {key: json.loads(event)[0]["data"] for key, event in written.items()}
-        return {"epoch": epoch or "", "seq": int(seq or 0), "state": found}
-
-    async def entry(self, channel: str, key: str) -> tuple[Any, str]:
-        """The version is the event that it comes from, as it was written."""
-        async with self.in_time():
-            written = await self.ask.hget(keys(channel, "")[5], key) or ""
-        return (json.loads(written)[0]["data"] if written else None), written
-
-    async def settled(self, channel: str, request: str) -> Any:
-        names = keys(channel, request)
-        async with self.in_time():
-            seq = await self.ask.hget(names[0], "seq")
-            found = await self.ask.xrange(names[2], f"{seq}-0", f"{seq}-0") if seq else ()
-        return json.loads(found[0][1]["event"])[0]["data"] if found else None
-
     async def missed(self, channel: str, since: Position, top: Position | None) -> Missed:
         return [] if since == top else None  # pub/sub keeps nothing
-
-    async def claim(self, what: str, seconds: float) -> bool:
-        """A lock that its holder renews. If the holder dies, it is free when the time is over."""
-        async with self.in_time():
-            mine = await self.take(keys=[f"{PREFIX}:{what}"], args=[self.me, round(seconds * 1000)])
-        return bool(mine)
-
-    async def keep(self, name: str, value: str, seconds: float) -> None:
-        async with self.in_time():
-            await self.ask.set(f"{PREFIX}:{name}", value, px=round(seconds * 1000))
-
-    async def take_away(self, name: str) -> str | None:
-        async with self.in_time():
-            found: str | None = await self.ask.getdel(f"{PREFIX}:{name}")
-        return found
 
     async def run(self) -> None:
         while True:
