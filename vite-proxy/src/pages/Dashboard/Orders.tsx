@@ -66,7 +66,9 @@ export function Orders({ orders, loaded, isAdmin, actions }: Props) {
                 {column !== "done" && <span className="count">{here.length}</span>}
               </h3>
               {!loaded && <Placeholders />}
-              {loaded && here.length === 0 && <p className="none">{text.nothing[column]}</p>}
+              {loaded && here.length === 0 && column !== "done" && (
+                <p className="none">{text.nothing[column]}</p>
+              )}
               <ul>
                 {here.map((order) =>
                   column === "done" ? (
@@ -102,13 +104,15 @@ function Card({ order, age, isAdmin, actions }: CardProps) {
   const { text, language } = useLanguage();
   const money = useMoney();
   const { status, customer } = order;
+  const place = order.table === "" ? text.takeAway : text.table(order.table);
+  const whose = `${customer}, ${place}`; // two may have the same name
   const busy = actions.isBusy(order);
   const step = status === "new" || status === "preparing" || status === "ready" ? status : "ready";
   return (
     <li className="card" data-key={order.id} aria-busy={busy}>
       <p className="head">
         <strong>{customer}</strong>
-        <span className="soft">{order.table === "" ? text.takeAway : text.table(order.table)}</span>
+        <span className="soft">{place}</span>
       </p>
       <ul className="dishes">
         {order.items.map(({ name, count }) => (
@@ -127,7 +131,7 @@ function Card({ order, age, isAdmin, actions }: CardProps) {
           className="step"
           data-act="advance"
           aria-disabled={busy}
-          aria-label={text.forOrder(text.advance[step], customer)}
+          aria-label={text.forOrder(text.advance[step], whose)}
           onClick={() => {
             actions.act(ACTIONS.advance, order);
           }}
@@ -140,7 +144,7 @@ function Card({ order, age, isAdmin, actions }: CardProps) {
             className="quiet"
             data-act="cancel"
             aria-disabled={busy}
-            aria-label={text.forOrder(text.cancel, customer)}
+            aria-label={text.forOrder(text.cancel, whose)}
             onClick={() => {
               actions.act(ACTIONS.cancel, order);
             }}

@@ -54,6 +54,7 @@ function Row({ it, isAdmin, actions }: RowProps) {
     when.toLocaleDateString(language, { weekday: "short" }),
     when.toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit", hour12: false }),
   ];
+  const whose = `${it.name}, ${time}`; // the same guest may come twice
   return (
     <li data-key={it.id} data-status={it.status} aria-busy={busy}>
       <time dateTime={when.toISOString()}>
@@ -74,7 +75,7 @@ function Row({ it, isAdmin, actions }: RowProps) {
             type="button"
             data-act="confirm"
             aria-disabled={busy}
-            aria-label={text.forOrder(text.confirm, it.name)}
+            aria-label={text.forOrder(text.confirm, whose)}
             onClick={() => {
               actions.act(ACTIONS.confirm, it);
             }}
@@ -88,7 +89,7 @@ function Row({ it, isAdmin, actions }: RowProps) {
             className="quiet"
             data-act="cancel"
             aria-disabled={busy}
-            aria-label={text.forOrder(text.cancel, it.name)}
+            aria-label={text.forOrder(text.cancel, whose)}
             onClick={() => {
               actions.act(ACTIONS.cancelReservation, it);
             }}
