@@ -50,13 +50,15 @@ def test_every_check_module_is_added_by_one_chapter() -> None:
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.slug)
-def test_carried_files_are_the_bases_byte_for_byte(chapter: Chapter) -> None:
+def test_carried_files_are_those_of_the_base_byte_for_byte(chapter: Chapter) -> None:
     base = load().base(chapter)
-    names = set(diff.files(chapter.folder)) & set(diff.files(base.folder) if base else [])
+    others = [load().chapter(number) for number in chapter.also]
     same = {
         name
-        for name in names
-        if base and (chapter.folder / name).read_bytes() == (base.folder / name).read_bytes()
+        for name in diff.files(chapter.folder)
+        for other in [*([base] if base else []), *others]
+        if (other.folder / name).exists()
+        and (chapter.folder / name).read_bytes() == (other.folder / name).read_bytes()
     }
 
     assert same == set(chapter.carries)
