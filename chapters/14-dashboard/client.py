@@ -1,8 +1,8 @@
 """The board in a terminal: it logs in, stays on the board, comes back, and acts on what you type.
 
 Run: python client.py        (URL=ws://…/ws for another server, LOGIN=bob:builder for another user)
-Type advance ID, cancel ID, confirm ID or new, or any message as JSON; the end of the input closes.
-In a terminal it draws the board; else it prints one JSON object a line.
+Type advance ID, cancel ID, confirm ID, new, or a message as JSON. It draws; not in a terminal it
+prints one JSON object a line.
 """
 
 import asyncio
@@ -60,10 +60,11 @@ class Visitor:
         user, _, password = LOGIN.partition(":")
         self.way_in = Pass(URL, user, password)
         self.client = secrets.token_hex(8)  # our name on every connection
-        self.picture, self.lines = Picture(), typed_lines()
+        self.picture = Picture()
 
     async def stay(self) -> int:
         """Come back until it is over; returns the exit code."""
+        self.lines = typed_lines()
         backoff, opened = Backoff(0.5, 10.0, 5.0), False
         now = asyncio.get_running_loop().time
         while True:
@@ -72,9 +73,7 @@ class Visitor:
                 code = await self.visit()
                 opened = True
             except (OSError, WebSocketException, Refused, TimeoutError) as error:
-                if not opened or (
-                    isinstance(error, InvalidStatus) and error.response.status == 403
-                ):
+                if not opened:
                     print(f"cannot connect to {URL}: {error}", file=sys.stderr)
                     return 1
             if code in FINAL:
