@@ -13,7 +13,7 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from asking import Asking, reason
+from asking_valkey import Asking, reason
 from bus import Deliver, Missed
 from event import Changed, Event
 from positions import Position

@@ -543,7 +543,7 @@ class Two(Instances):
         return process
 
 
-@check("Wire contract, chapters 9 and 14", costly=True)
+@check("Wire contract, chapter 14", costly=True)
 async def test_two_instances_are_one_board(subject: Subject) -> None:
     """Two instances show one board, which one of them drives; and a ticket is good at either, once.
 
