@@ -176,6 +176,21 @@ describe.each(["native", "socketio"] as const)("over %s", (transport) => {
     await until("bob has them all", () => bob.board.getView().orders.length === state.size);
   });
 
+  test("a new token keeps the connection; a logout elsewhere ends it, and says why", async () => {
+    const { client } = await visitor("bob", transport);
+    const pass = passOf("bob");
+
+    await pass.renew();
+    const said = await client.send("auth:refresh", { token: pass.token });
+    expect(said).toMatchObject({ expiresIn: expect.any(Number) as number });
+    await pass.logOut();
+
+    await until("the end", () => client.getStatus().state === "stopped");
+    expect(client.getStatus().end?.code).toBe(4401);
+    expect(client.getStats().opened).toBe(1);
+    passes["bob"] = await Pass.logIn(server.http, "bob", "builder");
+  });
+
   test("telemetry comes as samples, and is drawn apart from the board", async () => {
     const { client, board } = await visitor("bob", transport);
     client.follow(

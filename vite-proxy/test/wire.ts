@@ -11,10 +11,10 @@ export class Wire {
   }
 
   static async to(port: number): Promise<Wire> {
-    const server = createServer();
+    const server = createServer({ noDelay: true });
     const wire = new Wire(server);
     server.on("connection", (near) => {
-      const far = connect(port, "127.0.0.1");
+      const far = connect({ port, host: "127.0.0.1", noDelay: true });
       for (const [end, other] of [
         [near, far],
         [far, near],
