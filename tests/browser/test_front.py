@@ -189,8 +189,9 @@ async def test_a_wire_that_is_cut_loses_nothing(
     front.wire.cut()
     await expect(badge(page)).to_have_text(re.compile("waiting|connecting"))
     await expect(page.get_by_text("No connection since")).to_be_visible()
-    await cards.nth(0).get_by_role("button").click()
-    await expect(page.get_by_text("1 to be sent")).to_be_visible()
+    for number in range(2):
+        await cards.nth(number).get_by_role("button").click()
+    await expect(page.get_by_text("2 to be sent")).to_be_visible()
     assert await overflow(page) == ""
     assert await faint(page) == []
     async with Person.at(front.server, "alice", "wonderland") as alice:  # by another way
@@ -204,6 +205,9 @@ async def test_a_wire_that_is_cut_loses_nothing(
         await expect(badge(page)).to_have_text(re.compile("live"), timeout=30_000)
         await expect(cards.filter(has_text="Late")).to_have_count(3)
         await expect(page.get_by_text("to be sent")).to_have_count(0)
+        await expect(page.get_by_role("alert")).to_contain_text("the board has changed meanwhile")
+        await page.get_by_role("button", name="Understood").click()
+        await expect(page.get_by_role("alert")).to_have_text("")
         state = await alice.state("board:orders")
     assert state[mine]["status"] == "preparing"  # once: twice would be "ready"
     for step, column in {"new": "new", "preparing": "preparing", "ready": "ready"}.items():

@@ -125,6 +125,16 @@ const en = {
 
   failed: (why: string) => `Not done: ${why}`,
   unknown: (why: string) => `Nobody knows whether it was done: ${why}`,
+  reasons: {
+    forbidden: "your role does not allow it.",
+    bad_request: "the board has changed meanwhile, and this does not fit any more.",
+    rate_limited: "that was too fast; wait a moment.",
+    bus_unavailable: "the server cannot reach the others just now. Try again.",
+    full: "too much is waiting to be sent already.",
+    timeout: "no reply came in time.",
+    lost: "the connection ended before the reply.",
+    stopped: "the connection has ended.",
+  } as Readonly<Record<string, string>>,
   dismiss: "Understood",
   done: (name: string, status: string) => `${name}: ${status}`,
 };
@@ -251,6 +261,16 @@ const zh: Text = {
 
   failed: (why) => `没有成功：${why}`,
   unknown: (why) => `结果未知：${why}`,
+  reasons: {
+    forbidden: "你的角色没有这个权限。",
+    bad_request: "看板已经变了，这一步不再适用。",
+    rate_limited: "操作太快了，稍等片刻。",
+    bus_unavailable: "服务器暂时连不上其他实例，请再试一次。",
+    full: "待发送的太多了。",
+    timeout: "没有及时等到回复。",
+    lost: "回复之前连接就断了。",
+    stopped: "连接已经结束。",
+  },
   dismiss: "知道了",
   done: (name, status) => `${name}：${status}`,
 };

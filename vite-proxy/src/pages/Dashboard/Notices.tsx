@@ -22,6 +22,7 @@ export function Notices({ realtime, actions, onLeave }: Props) {
   const { text, language } = useLanguage();
   const { failure, done, dismiss } = actions;
   const { state, end } = realtime.status;
+  const why = failure === null ? "" : (text.reasons[failure.code] ?? failure.why);
   const statuses: Readonly<Record<string, string>> = {
     ...text.reservationStates,
     ...text.statuses,
@@ -34,7 +35,7 @@ export function Notices({ realtime, actions, onLeave }: Props) {
       <div role="alert">
         {failure && (
           <p className="notice problem">
-            <span>{failure.unknown ? text.unknown(failure.why) : text.failed(failure.why)}</span>
+            <span>{(failure.unknown ? text.unknown : text.failed)(why)}</span>
             <button type="button" onClick={dismiss}>
               {text.dismiss}
             </button>

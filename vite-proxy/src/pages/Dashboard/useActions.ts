@@ -10,6 +10,9 @@ import { RequestFailed } from "../../realtime/outbox";
 import type { Action } from "../../server";
 
 export interface Failure {
+  /** The error code of the contract, or what became of the request: a key of `text.reasons`. */
+  readonly code: string;
+  /** For what has no word there. */
   readonly why: string;
   /** The request was sent, and nobody knows whether it took effect. */
   readonly unknown: boolean;
@@ -51,8 +54,9 @@ export function useActions(send: Realtime["send"]): Actions {
         return true;
       } catch (error) {
         const why = error instanceof Error ? error.message : String(error);
-        const unknown = error instanceof RequestFailed && ["lost", "timeout"].includes(error.why);
-        setFailure({ why, unknown });
+        const failed = error instanceof RequestFailed ? error : null;
+        const code = (failed?.code ?? "") || (failed?.why ?? "");
+        setFailure({ code, why, unknown: ["lost", "timeout"].includes(failed?.why ?? "") });
         return false;
       }
     },
