@@ -48,7 +48,7 @@ def main(options: argparse.Namespace) -> int:
     if command[0] == "python":
         command[0] = sys.executable
     made = local_secrets(chapter.secrets, os.environ)
-    board = bring_board() if chapter.number in SHOW_BOARD and not os.environ.get("STATIC") else {}
+    board = bring_board() if chapter.number in SHOW_BOARD and "STATIC" not in os.environ else {}
     for name in made:
         print(console.control(WORDS[language()]["made"].format(name)), flush=True)
     # Ctrl-C reaches the whole foreground group: the chapter ends by itself, we wait for it.

@@ -87,6 +87,7 @@ export class Board {
     this.#sampled.emit();
   }
 
+  // --8<-- [start:draw]
   #draw(items: readonly Heard[]): void {
     const loaded = new Set(this.#view.loaded);
     for (const { channel, happened } of items) {
@@ -108,6 +109,7 @@ export class Board {
     };
     this.#changes.emit();
   }
+  // --8<-- [end:draw]
 
   #clear(channel: string): void {
     if (channel === ORDERS) this.#orders.clear();

@@ -64,6 +64,7 @@ function useTransport(pass: Pass, transport: Transport): Realtime {
     [pass],
   );
   const [shared] = useState(() => ({ again: true, snapshot: snapshotReader(pass) }));
+  // --8<-- [start:switch]
   const webSocket = useWebSocket({
     ...shared,
     url: transport === "native" ? WS_URL : null,
@@ -75,6 +76,7 @@ function useTransport(pass: Pass, transport: Transport): Realtime {
     pass: withToken,
   });
   return transport === "native" ? webSocket : socketIO;
+  // --8<-- [end:switch]
 }
 
 /** A new token at half of its life, told to the open connection: it lives as long as its token. */
