@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import fcntl
 import hashlib
 import os
 import shutil
@@ -58,25 +59,28 @@ def build() -> Path:
     It is asked for by what its own server says, whatever host and scheme that has: no address is in
     it, unless VITE_WS_URL names one.
     """
-    stamp = DIST / ".built-from"
-    wanted = fingerprint()
-    if stamp.exists() and stamp.read_text() == wanted:
-        return DIST
+    tools.BUILD.mkdir(exist_ok=True)
+    with (tools.BUILD / "front.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # who comes second finds what the first has made
+        stamp, wanted = DIST / ".built-from", fingerprint()
+        if not (stamp.exists() and stamp.read_text() == wanted):
+            build_anew(wanted)
+    return DIST
+
+
+def build_anew(wanted: str) -> None:
+    """In a folder beside it, so that nobody is handed half of it."""
     print("building the front end (once) …", file=sys.stderr, flush=True)
-    fresh = tools.BUILD / f"dist-{os.getpid()}"  # nobody is handed half of it
+    fresh = tools.BUILD / "dist"
     command = vite("build", "--outDir", str(fresh), "--emptyOutDir", "--logLevel", "warn")
     done = subprocess.run(
         command, cwd=FRONT, env=environment("0", ""), capture_output=True, text=True
     )
     if done.returncode:
-        shutil.rmtree(fresh, ignore_errors=True)
         console.stop(f"the front end cannot be built: {reason(done.stdout + done.stderr)}")
-    (fresh / stamp.name).write_text(wanted)
+    (fresh / ".built-from").write_text(wanted)
     shutil.rmtree(DIST, ignore_errors=True)
-    with contextlib.suppress(OSError):  # somebody else was as quick; theirs is the same
-        fresh.replace(DIST)
-    shutil.rmtree(fresh, ignore_errors=True)
-    return DIST
+    fresh.replace(DIST)
 
 
 def fingerprint() -> str:
