@@ -4,14 +4,20 @@ A pong makes the engine plan its next ping, and it remembers when the last one l
 """
 
 import time
+import weakref
 from typing import Any
 
 from engine import BEAT
 from metrics import METRICS
 
+MEASURED: weakref.WeakSet[Any] = weakref.WeakSet()
+
 
 def measure(socket: Any, dialect: str) -> None:
     """From now on, note each round trip of this client of the engine."""
+    if socket in MEASURED:
+        return  # it has come in a second time
+    MEASURED.add(socket)
     plan = socket.schedule_ping
 
     def planned() -> None:

@@ -1,7 +1,6 @@
 """Guests: clients over Socket.IO, in the same rooms as the native ones.
 
-The library has no backpressure: `emit` puts into a queue without a bound. So its queue is kept
-short, and what it has no room for waits here, under chapter 7's bounds.
+The library's queues know no bound: they are kept short, and the rest waits here, as in chapter 7.
 """
 
 import asyncio
@@ -37,8 +36,7 @@ class Guest:
         self.engine_sid = sio.manager.eio_sid_from_sid(sid, "/")
         self.socket: Any = sio.eio.sockets[self.engine_sid]
         self.line: Line = self.socket.queue
-        self.waiting = Waiting()
-        self.moved, self.takes_more = 0.0, True  # when there was room last; until its end
+        self.waiting, self.moved, self.takes_more = Waiting(), 0.0, True  # `moved`: had room last
         measure(self.socket, self.dialect)
 
     @property
@@ -77,10 +75,9 @@ class Guest:
     def write(self, packets: list[str]) -> None:
         """Past the engine's queue if that is possible, for it costs a task; else through it."""
         frames = b"".join(frame("4" + packet) for packet in packets)
-        if self.socket.upgraded and self.line.write(frames):
-            return
-        for packet in packets:
-            self.line.put_nowait(Packet(MESSAGE, packet))
+        if not (self.socket.upgraded and self.line.write(frames)):
+            for packet in packets:
+                self.line.put_nowait(Packet(MESSAGE, packet))
 
     def flush(self) -> bool:
         """Pass on what waits, as long as there is room; True: all is on its way."""
@@ -92,13 +89,17 @@ class Guest:
             self.write(self.waiting.take(WRITE_BYTES).decode().split(SEPARATOR)[:-1])
         if self.waiting and now - self.moved > STUCK_SECONDS:
             self.give_up()
-            self.cut()
         return not self.waiting
 
     async def has_room(self) -> None:
         """Wait until its acks are read: who asks and does not read is not asked on."""
         while self.line.qsize() >= POLLED and not self.gone:
             await asyncio.sleep(DRAIN_SECONDS)
+
+    def make_way(self) -> None:
+        """An ack goes into the engine's queue by itself: what was told before goes before it."""
+        if self.waiting:
+            self.write(self.waiting.take(self.waiting.size).decode().split(SEPARATOR)[:-1])
 
     def give_up(self) -> None:
         self.waiting.forget()
@@ -110,8 +111,7 @@ class Guest:
         """A close frame, after which the library's client comes back; or `41`, which is final."""
         self.takes_more = False
         if code == LOGGED_OUT:
-            told = {"code": code, "reason": reason.decode()}
-            await sio.emit("session:ended", told, to=self.sid)
+            await sio.emit("session:ended", {"code": code, "reason": reason.decode()}, to=self.sid)
             await sio.disconnect(self.sid)
         websocket = self.line.websocket() if self.line.websocket else None
         try:

@@ -14,7 +14,7 @@ import socketio
 from acks import ack, message, refusal, who
 from answers import OUTBOXES, answer
 from audit import note
-from background import background
+from background import TASKS, background
 from commands import Refused
 from door import PER_IP, PER_USER
 from engine import sio
@@ -47,10 +47,12 @@ class Lobby(socketio.AsyncNamespace):
         METRICS.received[guest.dialect] += 1
         METRICS.sent[guest.dialect] += 1  # its ack
         try:
-            return ack(await answer(guest, *message(event, data)))
+            reply = await answer(guest, *message(event, data))
         except Exception:
             LOG.exception("the handler of %.40r failed", event)
-            return ack(encode_error("internal", "the server failed at this"))
+            reply = encode_error("internal", "the server failed at this")
+        guest.make_way()
+        return ack(reply)
 
     async def come(self, sid: str, environ: dict[str, Any], auth: Any = None) -> None:
         """Let in or refuse, aloud: any other exception would leave the client in between."""
@@ -79,8 +81,11 @@ class Lobby(socketio.AsyncNamespace):
         enter(guest, session.identity)  # the `40` is out: what is told now comes after it
         session.note("connect")
         METRICS.came(guest.dialect, session.owner)
-        background(end_when_over(guest, session))
+        ending = asyncio.create_task(end_when_over(guest, session))
         sending = asyncio.create_task(OUTBOXES.send_to(session.client, guest))
+        TASKS.add(ending)
+        ending.add_done_callback(TASKS.discard)
+        held.callback(lambda: session.verdict or ending.cancel())  # a goodbye is said to its end
         held.callback(sending.cancel)
         held.callback(METRICS.went, guest.dialect)
         held.callback(HUB.leave_all, guest)
@@ -94,21 +99,26 @@ class Lobby(socketio.AsyncNamespace):
         session.note_end(reason)
         if reason == sio.reason.PING_TIMEOUT:
             guest.cut()
-        session.end(1000, "left")  # whoever left the namespace alone still holds an engine
+        look_later(guest.engine_sid)  # whoever left the namespace alone still holds an engine
 
 
-def watch_engines() -> None:
-    """An engine costs memory and a heartbeat. Who has not come in soon, loses it."""
-    library = sio.eio.handlers["connect"]
+def look_later(engine_sid: str) -> None:
+    """An engine costs memory and a heartbeat. Who is not inside in time, loses it."""
 
-    async def opened(engine_sid: str, environ: dict[str, Any]) -> Any:
-        asyncio.get_running_loop().call_later(HANDSHAKE_SECONDS, look, engine_sid)
-        return await library(engine_sid, environ)
-
-    def look(engine_sid: str) -> None:
+    def look() -> None:
         inside = sio.manager.sid_from_eio_sid(engine_sid, "/") in GUESTS
         if engine_sid in sio.eio.sockets and not inside:
             note("auth_failed", reason="did not come in in time")
             background(sio.eio.disconnect(engine_sid))
+
+    asyncio.get_running_loop().call_later(HANDSHAKE_SECONDS, look)
+
+
+def watch_engines() -> None:
+    library = sio.eio.handlers["connect"]
+
+    async def opened(engine_sid: str, environ: dict[str, Any]) -> Any:
+        look_later(engine_sid)
+        return await library(engine_sid, environ)
 
     sio.eio.on("connect", opened)
