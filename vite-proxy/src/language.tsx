@@ -27,14 +27,19 @@ export function Languages({ children }: { readonly children: ReactNode }) {
   const speaking = useMemo(() => {
     const toggle = () => {
       const other = language === "zh" ? "en" : "zh";
-      const url = new URL(location.href);
-      url.searchParams.set("lang", other);
-      history.replaceState(null, "", url);
+      keepInAddress("lang", other);
       setLanguage(other);
     };
     return { language, text: TEXTS[language], toggle };
   }, [language]);
   return <Context value={speaking}>{children}</Context>;
+}
+
+/** What a reload or a link should keep. */
+export function keepInAddress(name: string, value: string): void {
+  const url = new URL(location.href);
+  url.searchParams.set(name, value);
+  history.replaceState(null, "", url);
 }
 
 export function useLanguage(): Speaking {

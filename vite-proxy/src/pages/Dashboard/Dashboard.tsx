@@ -1,7 +1,7 @@
 /** The board: orders and reservations, live, and what the connection is doing. */
 import { useState } from "react";
 
-import { useLanguage } from "../../language";
+import { keepInAddress, useLanguage } from "../../language";
 import type { Pass } from "../../realtime/pass";
 import { ACTIONS, type Order, ORDERS, type Reservation, RESERVATIONS } from "../../server";
 import { useNow } from "../../useNow";
@@ -14,7 +14,7 @@ import { isComing, Reservations } from "./Reservations";
 import { Telemetry } from "./Telemetry";
 import { TopBar } from "./TopBar";
 import { useActions } from "./useActions";
-import { type Transport, useBoard } from "./useBoard";
+import { type Transport, TRANSPORTS, useBoard } from "./useBoard";
 
 interface Props {
   readonly pass: Pass;
@@ -23,7 +23,7 @@ interface Props {
 
 export function Dashboard({ pass, onLeave }: Props) {
   const { text } = useLanguage();
-  const [transport, setTransport] = useState<Transport>("native");
+  const [transport, setTransport] = useState(askedTransport);
   const { view, board, realtime } = useBoard(pass, transport);
   const actions = useActions(realtime.send);
   const isAdmin = pass.role === "admin";
@@ -41,7 +41,10 @@ export function Dashboard({ pass, onLeave }: Props) {
         pass={pass}
         realtime={realtime}
         transport={transport}
-        onTransport={setTransport}
+        onTransport={(other) => {
+          keepInAddress("transport", other);
+          setTransport(other);
+        }}
         onLeave={leave}
       />
       <main>
@@ -77,6 +80,12 @@ export function Dashboard({ pass, onLeave }: Props) {
       <Notices realtime={realtime} actions={actions} onLeave={onLeave} />
     </div>
   );
+}
+
+/** By ?transport=, so that a reload or a link keeps it. */
+function askedTransport(): Transport {
+  const asked = new URLSearchParams(location.search).get("transport");
+  return TRANSPORTS.find((one) => one === asked) ?? "native";
 }
 
 interface TilesProps {
