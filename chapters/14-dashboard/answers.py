@@ -105,9 +105,9 @@ async def subscribe(member: Member, session: Session, data: Any) -> dict[str, An
     """
     channel, since = read_channel(data), read_since(data)
     check_subscribe(session.identity, channel)
-    own = own_rooms(session.identity)
-    again = HUB.is_member(member, channel)
-    if len(HUB.joined[member].keys() - own | {channel} - own) > MAX_CHANNELS:
+    joined, own = HUB.joined[member], own_rooms(session.identity)
+    again = channel in joined
+    if not again and channel not in own and len(joined.keys() - own) >= MAX_CHANNELS:
         raise Refused("forbidden", f"at most {MAX_CHANNELS} channels on one connection")
     async with THE_BUS.lane(channel):
         result: dict[str, Any] = {"channel": channel}

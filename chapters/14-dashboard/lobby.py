@@ -16,8 +16,9 @@ from answers import OUTBOXES, answer
 from audit import note
 from background import TASKS, background
 from commands import Refused
-from door import PER_IP, PER_USER
+from door import PER_USER
 from engine import sio
+from engines import INSIDE, look_later
 from envelope import encode_error
 from fanout import HUB
 from guests import Guest
@@ -25,7 +26,6 @@ from limits import Full
 from metrics import METRICS
 from renewing import enter
 from sessions import SESSIONS, Session, end_when_over
-from settings import HANDSHAKE_SECONDS
 
 LOG = logging.getLogger("socketio")
 GUESTS: dict[str, tuple[Guest, ExitStack]] = {}  # sid → who was let in, and what it holds
@@ -59,10 +59,8 @@ class Lobby(socketio.AsyncNamespace):
         ip, held = environ["aiohttp.request"].remote or "unknown", ExitStack()
         try:
             identity, client = who(auth)
-            held.enter_context(PER_IP.one(ip))
             held.enter_context(PER_USER.one(identity.user))
         except Full:
-            held.close()
             note("rate_limited", ip=ip, path="/socket.io/", reason="too many at once")
             raise refusal("rate_limited", "too many at once") from None
         except Refused as refused:
@@ -71,6 +69,7 @@ class Lobby(socketio.AsyncNamespace):
         guest = Guest(sid)
         session = SESSIONS[guest] = Session(identity, ip, client)
         GUESTS[sid] = guest, held
+        INSIDE.add(guest.engine_sid)
         background(self.stay(guest, session))
 
     async def stay(self, guest: Guest, session: Session) -> None:
@@ -94,31 +93,10 @@ class Lobby(socketio.AsyncNamespace):
         if sid not in GUESTS:
             return
         guest, held = GUESTS.pop(sid)
+        INSIDE.discard(guest.engine_sid)
         held.close()
         session = SESSIONS.pop(guest)
         session.note_end(reason)
         if reason == sio.reason.PING_TIMEOUT:
             guest.cut()
         look_later(guest.engine_sid)  # whoever left the namespace alone still holds an engine
-
-
-def look_later(engine_sid: str) -> None:
-    """An engine costs memory and a heartbeat. Who is not inside in time, loses it."""
-
-    def look() -> None:
-        inside = sio.manager.sid_from_eio_sid(engine_sid, "/") in GUESTS
-        if engine_sid in sio.eio.sockets and not inside:
-            note("auth_failed", reason="did not come in in time")
-            background(sio.eio.disconnect(engine_sid))
-
-    asyncio.get_running_loop().call_later(HANDSHAKE_SECONDS, look)
-
-
-def watch_engines() -> None:
-    library = sio.eio.handlers["connect"]
-
-    async def opened(engine_sid: str, environ: dict[str, Any]) -> Any:
-        look_later(engine_sid)
-        return await library(engine_sid, environ)
-
-    sio.eio.on("connect", opened)

@@ -13,10 +13,11 @@ from audit import writing
 from business import Business
 from client_script import script
 from door import judge
-from engine import PATH, handle, sio
+from engine import PATH, sio
+from engines import knock, watch_engines
 from fanout import LATEST, THE_BUS
 from front import asset, page
-from lobby import Lobby, watch_engines
+from lobby import Lobby
 from native import websocket
 from rest import ROUTES as REST
 from rest import refusals
@@ -27,7 +28,7 @@ from users import KNOWN
 ROUTES = [
     web.get("/", page),
     web.get("/ws", websocket),  # native
-    web.route("*", PATH, handle),  # Socket.IO
+    web.route("*", PATH, knock),  # Socket.IO
     web.get("/socket.io.js", script),
     *REST,
     *ACCOUNTS,

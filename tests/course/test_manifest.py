@@ -138,6 +138,7 @@ def test_a_chapter_that_is_planned_is_told_from_one_that_never_was() -> None:
     ("find", "to", "message"),
     [
         ("builds_on = 1\n", "builds_on = 3\n", "does not come before"),
+        ("also = [6, 7, 9, 10, 11]\n", "also = [99]\n", "do not come before it"),
         ('slug = "02-echo"', 'slug = "echo"', "begin with the number"),
         ("minutes = 40\n", "", "lacks the field 'minutes'"),
         ('title = { en = "HTTP', 'title = { fr = "HTTP', "title is needed"),
