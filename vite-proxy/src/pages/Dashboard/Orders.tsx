@@ -136,7 +136,8 @@ function Card({ order, age, isAdmin, actions }: CardProps) {
             actions.act(ACTIONS.advance, order);
           }}
         >
-          {text.advance[step]} <span aria-hidden="true">{step === "ready" ? "✓" : "→"}</span>
+          {text.advance[step]}{" "}
+          <span aria-hidden="true">{busy ? "…" : step === "ready" ? "✓" : "→"}</span>
         </button>
         {isAdmin && (
           <button
