@@ -20,6 +20,7 @@ from tests.harness.board import (
     RESERVATIONS,
     SOCKETIO,
     TELEMETRY,
+    Metrics,
     Place,
     done,
     join,
@@ -405,7 +406,7 @@ async def test_metrics_count_what_happens(subject: Subject, place: Place) -> Non
 
     A reconnect is a connection of a client, by its name, that has been here before.
     """
-    before = await place.metrics()
+    before = await quiet(place)
     native, guest = await place.native(name="counted"), await place.guest(name="counted-too")
     for member in (native, guest):
         await join(member, ORDERS)
@@ -442,7 +443,16 @@ async def test_metrics_count_what_happens(subject: Subject, place: Place) -> Non
         grown(before, after, "ws_reconnects_total", 1, dialect)
 
 
-def grown(before: Any, after: Any, name: str, by: int, dialect: str) -> None:
+async def quiet(place: Place) -> Metrics:
+    """What is counted when those of the checks before have left."""
+
+    def nobody(metrics: Metrics) -> bool:
+        return not any(metrics.get("ws_connections", dialect=d) for d in (NATIVE, SOCKETIO))
+
+    return await ask_again(place.metrics, nobody, SLACK)
+
+
+def grown(before: Metrics, after: Metrics, name: str, by: int, dialect: str) -> None:
     one, other = (metrics.get(name, dialect=dialect) for metrics in (before, after))
     what = f'{name}{{dialect="{dialect}"}} is wrong'
     require(other == one + by, what, expected=one + by, got=other)
