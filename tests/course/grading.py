@@ -16,7 +16,6 @@ from course.tools import path_with_wheels
 from tests.course import forked
 from tests.harness.broken import Broken
 
-DELIVERY = "delivery"
 LONGEST = 240  # seconds for one grading on a busy machine
 
 
@@ -78,19 +77,6 @@ def grade_base(chapter: Chapter, base: Chapter, folder: Path) -> Grade:
     return grade_forked(folder, str(chapter.number), "--folder", str(base.folder), *only)
 
 
-def asked_of_ours(chapter: Chapter) -> set[str]:
-    """The checks that our own chapter is asked: all of them.
-
-    One that puts several lines together would cost as much as all of those. Of what they ask, it is
-    asked DELIVERY alone: its own checks touch on the rest. PROOFS=all asks all.
-    """
-    course, known = load(), catalogue.modules()
-    if not chapter.also or os.environ.get("PROOFS") == "all":
-        return {check.id for name in course.checks(chapter) for check in known[name].checks}
-    cheap = {check.id for check in known[DELIVERY].checks if not check.costly}
-    return cheap | {check.id for name in chapter.adds for check in known[name].checks}
-
-
 def only_unless_all(asked: set[str]) -> list[str]:
     """The option that asks these checks alone, or nothing where PROOFS=all asks for all."""
     return [] if os.environ.get("PROOFS") == "all" else ["--only", ",".join(sorted(asked))]
@@ -104,6 +90,19 @@ def grade_forked(folder: Path, *arguments: str) -> Grade:
     words = [*arguments, "--no-progress", "--json", str(results)]
     code = forked.check(words, clean_environment(), output, LONGEST)
     return Grade(code, output.read_text(encoding="utf-8"), outcomes(results))
+
+
+def asked_of_ours(chapter: Chapter) -> set[str]:
+    """The checks that our own chapter is asked: all of them.
+
+    One that puts several lines together would cost as much as all of those. Of what they ask, it is
+    asked `delivery` alone: its own checks touch on the rest. PROOFS=all asks all.
+    """
+    course, known = load(), catalogue.modules()
+    if not chapter.also or os.environ.get("PROOFS") == "all":
+        return {check.id for name in course.checks(chapter) for check in known[name].checks}
+    cheap = {check.id for check in known["delivery"].checks if not check.costly}
+    return cheap | {check.id for name in chapter.adds for check in known[name].checks}
 
 
 def course(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
