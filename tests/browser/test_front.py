@@ -143,6 +143,7 @@ async def test_what_one_does_the_other_sees_and_roles_differ(
     await alice.keyboard.press("Enter")
     await expect(alice.get_by_role("button", name="New order")).to_be_focused()
     await expect(bob.locator(".card", has_text="<b>Ann</b>")).to_contain_text("2 × 拉面")
+    await expect(bob).to_have_title("(7) 看板 · 逐帧")
 
     # Where the card goes, the focus goes: moved by her, and by him.
     await tab_to(alice, alice.get_by_role("button", name="Start: <b>Ann</b>"))

@@ -22,7 +22,6 @@ export function Languages({ children }: { readonly children: ReactNode }) {
   const [language, setLanguage] = useState(preferred);
   useEffect(() => {
     document.documentElement.lang = language === "zh" ? "zh-CN" : "en";
-    document.title = TEXTS[language].title;
   }, [language]);
   const speaking = useMemo(() => {
     const toggle = () => {
@@ -33,6 +32,12 @@ export function Languages({ children }: { readonly children: ReactNode }) {
     return { language, text: TEXTS[language], toggle };
   }, [language]);
   return <Context value={speaking}>{children}</Context>;
+}
+
+export function useTitle(title: string): void {
+  useEffect(() => {
+    document.title = title;
+  }, [title]);
 }
 
 /** What a reload or a link should keep. */

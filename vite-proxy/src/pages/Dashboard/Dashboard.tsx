@@ -1,7 +1,7 @@
 /** The board: orders and reservations, live, and what the connection is doing. */
 import { useState } from "react";
 
-import { keepInAddress, useLanguage } from "../../language";
+import { keepInAddress, useLanguage, useTitle } from "../../language";
 import type { Pass } from "../../realtime/pass";
 import { ACTIONS, type Order, ORDERS, type Reservation, RESERVATIONS } from "../../server";
 import { useNow } from "../../useNow";
@@ -28,6 +28,8 @@ export function Dashboard({ pass, onLeave }: Props) {
   const actions = useActions(realtime.send);
   const isAdmin = pass.role === "admin";
   const { orders, reservations, loaded, drawn } = view;
+  const fresh = orders.filter(({ status }) => status === "new").length;
+  useTitle(fresh > 0 ? `(${String(fresh)}) ${text.title}` : text.title); // seen on a hidden tab
   const leave = () => {
     pass.logOut().catch(() => {}); // the server may be away; the token ends by itself
     onLeave();

@@ -1,12 +1,13 @@
 import { useState, type SyntheticEvent } from "react";
 
-import { useLanguage } from "../../language";
+import { useLanguage, useTitle } from "../../language";
 import { Brand, LanguageButton, ThemeButton } from "../../parts/Brand";
 import { Pass } from "../../realtime/pass";
 import { API_BASE } from "../../server";
 
 export function Login({ onPass }: { readonly onPass: (pass: Pass) => void }) {
   const { text } = useLanguage();
+  useTitle(text.title);
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState("");
 
