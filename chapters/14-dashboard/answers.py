@@ -69,7 +69,8 @@ async def carry_out(member: Member, session: Session, message: Message) -> str:
         if message.type == "notify":
             told = read_notify(data)
             return reply("notified", deliveryId=OUTBOXES.add(told.client, told.event, told.payload))
-        request = f"{session.owner} {request_id}" if request_id is not None else ""
+        named_so = request_id is not None
+        request = f"{session.owner} {message.type} {request_id}" if named_so else ""
         done = await act(session.identity, message.type, data, request)
         return reply(ACTIONS[message.type].reply, **done)
 

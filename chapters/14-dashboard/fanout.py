@@ -4,6 +4,7 @@ What comes from the bus is delivered here, whichever instance it was published a
 it for a member that is busy, its policy says.
 """
 
+import asyncio
 import time
 from typing import Any
 
@@ -62,9 +63,16 @@ def choose_bus() -> Bus:
         from pubsub import PubSubBus
 
         return PubSubBus(deliver)
-    from streams import StreamsBus
+    from streams import GAP, StreamsBus
 
-    return StreamsBus(deliver)
+    class Streams(StreamsBus):
+        async def tell_of_the_gap(self) -> None:
+            """Chapter 9's knows the native clients alone."""
+            await super().tell_of_the_gap()
+            goodbyes = (member.say_goodbye(*GAP) for member in list(HUB.joined))
+            await asyncio.gather(*goodbyes, return_exceptions=True)
+
+    return Streams(deliver)
 
 
 THE_BUS = choose_bus()
