@@ -29,6 +29,7 @@ NEEDS = {
     "bench": ["learner", "test"],
     "hooks": ["learner", "test"],
     "dev": ["learner", "test"],
+    "front": ["learner", "test"],
     "site": ["learner", "docs"],
     "site-build": ["learner", "docs"],
     "lint": ["learner", "test", "docs"],

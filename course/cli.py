@@ -30,6 +30,7 @@ COMMANDS = {
     "capacity": "course.capacity",
     "hooks": "course.hooks",
     "dev": "course.front",
+    "front": "course.front",
     "site": "course.site",
     "site-build": "course.site",
     "lint": "course.suite",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+from collections.abc import Iterable
 from pathlib import Path
 
 from course import console
@@ -29,7 +30,8 @@ def main(options: argparse.Namespace) -> int:
         if not chapter.work.exists():
             console.stop(f"there is no work/{chapter.slug}/ yet: make start-{chapter.number}")
         before = chapter.work
-    for diff in changes(chapter, before).values():
+    others = [] if options.mine else [course.chapter(number).folder for number in chapter.also]
+    for diff in changes(chapter, before, others).values():
         for line in diff.splitlines():
             print(_coloured(line))
     return 0
@@ -40,11 +42,29 @@ def files(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if path.suffix in CODE)
 
 
-def changes(chapter: Chapter, before: Path | None) -> dict[str, str]:
-    """A unified diff for each code file that differs: name → diff. `before` None: all is new."""
+def nearest(path: Path, folders: Iterable[Path]) -> Path | None:
+    """The folder that has a file of this name, and the one most like it; None if none has."""
+    lines = _lines(path)
+
+    def unlike(folder: Path) -> int:
+        old = _lines(folder / path.name)
+        return sum(line[:1] in "+-" for line in difflib.ndiff(old, lines)) if old != lines else 0
+
+    there = [folder for folder in folders if (folder / path.name).exists()]
+    return min(there, key=unlike) if len(there) > 1 else next(iter(there), None)
+
+
+def changes(chapter: Chapter, before: Path | None, others: Iterable[Path] = ()) -> dict[str, str]:
+    """A unified diff for each code file that differs: name → diff. `before` None: all is new.
+
+    A file that the chapter has from one of the `others` is compared with that one.
+    """
     names = set(files(chapter.folder)) | set(files(before) if before else [])
+    base, others = before, list(others)
     found = {}
     for name in sorted(names):
+        before = nearest(chapter.folder / name, [base, *others]) if base and others else base
+        before = before or base
         old, new = (_lines(folder / name) if folder else [] for folder in (before, chapter.folder))
         origin = f"{before.name}/{name}" if before and old else "/dev/null"
         target = f"{chapter.slug}/{name}" if new else "/dev/null"

@@ -1,14 +1,20 @@
 """`make dev`: the front end in `vite-proxy/`, behind Vite's proxy, with a server to talk to.
 
-Vite passes /ws, /socket.io and /api on to BACKEND. Unless that names a server of yours, chapter 8
-is started for it. Ctrl-C ends both.
+Vite passes /ws, /socket.io, /api and /metrics on to BACKEND. Unless that names a server of yours,
+chapter 14 is started for it. Ctrl-C ends both.
+
+`python -m course front build` builds what a server hands out, `vite-proxy/dist`, if its sources
+have changed, and prints where it is; chapters 12 and 14 call `build()`.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import fcntl
+import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,7 +26,9 @@ from course.language import language
 from course.manifest import ROOT, load
 
 FRONT = ROOT / "vite-proxy"
-CHAPTER = 8  # what has a login, tickets and channels
+DIST = FRONT / "dist"
+SOURCES = ("index.html", "package-lock.json", "public", "src", "vite.config.ts")
+CHAPTER = 14  # the board's server
 VITE_PORT = 5173
 LOOK_SECONDS = 0.2
 END_SECONDS = 4.0
@@ -33,9 +41,67 @@ WORDS = {
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     subparsers.add_parser("dev", help="run the front end with Vite's proxy", description=__doc__)
+    parser = subparsers.add_parser("front", help="build the front end", description=__doc__)
+    parser.add_argument("what", choices=["build"])
 
 
 def main(options: argparse.Namespace) -> int:
+    """`dev` or `front build`; return an exit code."""
+    if options.command == "dev":
+        return develop()
+    print(build())
+    return 0
+
+
+def build() -> Path:
+    """The built front end, made anew if its sources have changed; stops with one line if it cannot.
+
+    It is asked for by what its own server says, whatever host and scheme that has: no address is in
+    it, unless VITE_WS_URL names one.
+    """
+    tools.BUILD.mkdir(exist_ok=True)
+    with (tools.BUILD / "front.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # who comes second finds what the first has made
+        stamp, wanted = DIST / ".built-from", fingerprint()
+        if not (stamp.exists() and stamp.read_text() == wanted):
+            build_anew(wanted)
+    return DIST
+
+
+def build_anew(wanted: str) -> None:
+    """In a folder beside it, so that nobody is handed half of it."""
+    print("building the front end (once) …", file=sys.stderr, flush=True)
+    fresh = tools.BUILD / "dist"
+    command = vite("build", "--outDir", str(fresh), "--emptyOutDir", "--logLevel", "warn")
+    done = subprocess.run(
+        command, cwd=FRONT, env=environment("0", ""), capture_output=True, text=True
+    )
+    if done.returncode:
+        console.stop(f"the front end cannot be built: {reason(done.stdout + done.stderr)}")
+    (fresh / ".built-from").write_text(wanted)
+    shutil.rmtree(DIST, ignore_errors=True)
+    fresh.replace(DIST)
+
+
+def fingerprint() -> str:
+    """Of all that the built pages depend on."""
+    digest = hashlib.sha256(os.environ.get("VITE_WS_URL", "").encode())
+    for name in SOURCES:
+        place = FRONT / name
+        for path in sorted(place.rglob("*")) if place.is_dir() else [place]:
+            if path.is_file():
+                digest.update(f"\0{path.relative_to(FRONT)}\0".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def reason(said: str) -> str:
+    """The line that says most."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    lines = lines or ["no reason given"]
+    return next((line for line in lines if "rror" in line), lines[-1])
+
+
+def develop() -> int:
     """Run Vite and its backend until one of them ends, or Ctrl-C; return an exit code."""
     command = vite()
     front_port = os.environ.get("VITE_PORT") or str(VITE_PORT)

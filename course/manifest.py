@@ -53,6 +53,7 @@ class Chapter:
     suggestions: tuple[dict[str, str], ...]
     demos: tuple[Demo, ...]
     builds_on: int | None = None
+    also: tuple[int, ...] = ()  # chapters of other lines that it puts together with its base
     client: str | None = None  # the command of the client that is graded
     secrets: tuple[str, ...] = ()  # variables that have to be set: the runner makes one for a run
     # "ticket": a handshake needs one; "token": a Socket.IO namespace does. Then the peers of every
@@ -106,11 +107,21 @@ class Course:
         """The chapter whose finished code is this one's starting point."""
         return None if chapter.builds_on is None else self.chapter(chapter.builds_on)
 
-    def checks(self, chapter: Chapter) -> tuple[str, ...]:
-        """The check modules a chapter has to pass: all of its line's, less what was retired."""
+    def bases(self, chapter: Chapter) -> tuple[Chapter, ...]:
+        """The chapters whose checks it has to pass, the one it builds on first."""
         base = self.base(chapter)
-        before = self.checks(base) if base else ()
-        return tuple(name for name in before if name not in chapter.retires) + chapter.adds
+        others = (self.chapter(number) for number in chapter.also)
+        alike = tuple(other for other in others if other.dialect == chapter.dialect)
+        return ((base,) if base else ()) + alike
+
+    def checks(self, chapter: Chapter) -> tuple[str, ...]:
+        """The check modules a chapter has to pass: all of its line's, less what was retired.
+
+        Those of the lines that it puts together come too, as far as they are of its dialect.
+        """
+        names = [name for base in self.bases(chapter) for name in self.checks(base)]
+        before = [name for name in dict.fromkeys(names) if name not in chapter.retires]
+        return (*before, *chapter.adds)
 
 
 @cache
@@ -139,6 +150,7 @@ def _chapter(table: dict[str, Any]) -> Chapter:
         number=table["number"],
         slug=table["slug"],
         builds_on=table.get("builds_on"),
+        also=tuple(table.get("also", ())),
         client=table.get("client"),
         secrets=tuple(table.get("secrets", ())),
         entry=table.get("entry", ""),
@@ -170,6 +182,8 @@ def _check(chapter: Chapter, earlier: list[Chapter], where: str) -> None:
         raise ManifestError(f"{where} builds on {chapter.builds_on}, which does not come before it")
     if chapter.role == "client" and chapter.client is None:
         raise ManifestError(f"{where}: a client is graded, so the field 'client' says which")
+    if missing := set(chapter.also) - {c.number for c in earlier}:
+        raise ManifestError(f"{where} puts together {missing}, which do not come before it")
     for name in ("title", "goal"):
         if set(getattr(chapter, name)) != set(LANGUAGES):
             raise ManifestError(f"{where}: {name} is needed in each of {', '.join(LANGUAGES)}")

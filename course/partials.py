@@ -117,8 +117,11 @@ def changes(course: Course, chapter: Chapter, language: str) -> str:
     base = course.base(chapter)
     if base is None:
         return f"{words['base']}\n\n{files(course, chapter, language)}"
-    found = diff.changes(chapter, base.folder)
-    before, after = diff.files(base.folder), diff.files(chapter.folder)
+    others = [course.chapter(number) for number in chapter.also]
+    found = diff.changes(chapter, base.folder, [other.folder for other in others])
+    after = diff.files(chapter.folder)
+    before = {name for origin in (base, *others) for name in diff.files(origin.folder)}
+    before -= {name for name in before - set(diff.files(base.folder)) if name not in after}
 
     def kind_of(name: str) -> str:
         return "new" if name not in before else "gone" if name not in after else "changed"
@@ -138,9 +141,17 @@ def changes(course: Course, chapter: Chapter, language: str) -> str:
         block = fence("\n".join(lines), UNSEARCHED).replace("\n", "\n    ").rstrip(" ")
         parts.append(f'{opening} change "{title}"\n\n    {block}')
     same = [name for name in after if name in before and name not in found]
-    if same:
-        parts.append(words["as_before"].format(base.number, joined(same, language)))
+    for origin in (base, *others):
+        here = [name for name in same if _alike(chapter, origin, name)]
+        same = [name for name in same if name not in here]
+        if here:
+            parts.append(words["as_before"].format(origin.number, joined(here, language)))
     return "\n\n".join(parts)
+
+
+def _alike(chapter: Chapter, other: Chapter, name: str) -> bool:
+    theirs = other.folder / name
+    return theirs.exists() and theirs.read_bytes() == (chapter.folder / name).read_bytes()
 
 
 def checks(course: Course, chapter: Chapter, language: str) -> str:

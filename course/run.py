@@ -10,20 +10,24 @@ import signal
 import subprocess
 import sys
 
-from course import console, tools
+from course import console, front, tools
 from course.cli import chapter_number
 from course.language import language
 from course.manifest import ROOT, Chapter, load
 from course.tools import local_secrets
 
+SHOW_BOARD = (14,)  # chapters that hand out the front end of vite-proxy/, which needs 14's server
+
 WORDS = {
     "en": {
         **{"look": "look", "try": "try", "grade": "grade", "read": "read", "end": "Ctrl-C ends it"},
         "made": "{} is not set: this run has one of its own",
+        "plain": "so the server shows its own page; `make setup`, then again, for React's board",
     },
     "zh": {
         **{"look": "看", "try": "试", "grade": "评", "read": "读", "end": "按 Ctrl-C 结束"},
         "made": "没有设置 {}：为这次运行临时生成了一个",
+        "plain": "所以服务器只显示自带的页面；要看 React 看板，先运行 `make setup` 再来",
     },
 }
 
@@ -44,10 +48,11 @@ def main(options: argparse.Namespace) -> int:
     if command[0] == "python":
         command[0] = sys.executable
     made = local_secrets(chapter.secrets, os.environ)
+    board = bring_board() if chapter.number in SHOW_BOARD and "STATIC" not in os.environ else {}
     for name in made:
         print(console.control(WORDS[language()]["made"].format(name)), flush=True)
     # Ctrl-C reaches the whole foreground group: the chapter ends by itself, we wait for it.
-    process = subprocess.Popen(command, cwd=chapter.folder, env={**os.environ, **made})
+    process = subprocess.Popen(command, cwd=chapter.folder, env={**os.environ, **made, **board})
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: process.terminate())
     return process.wait()
@@ -65,6 +70,17 @@ def bring_client() -> None:
         except SystemExit:
             pass  # it has said why
     print("no socket.io-client here: `make setup` brings it for the page", file=sys.stderr)
+
+
+def bring_board() -> dict[str, str]:
+    """Where the built front end is, for a server that hands it out; without, it has a page."""
+    if not (front.FRONT / "package-lock.json").exists():
+        return {}  # a copy of the course without it
+    try:
+        return {"STATIC": str(front.build())}
+    except SystemExit:  # it has said why
+        print(WORDS[language()]["plain"], file=sys.stderr, flush=True)
+        return {}
 
 
 def introduction(chapter: Chapter, port: str) -> str:

@@ -1,8 +1,8 @@
 /**
  * Vite: the development server, its proxy, and the tests.
  *
- * The page asks its own origin for everything, and Vite passes /ws, /socket.io and /api on to
- * BACKEND. So the browser sees one origin, as behind nginx, and no address is written into the code.
+ * The page asks its own origin for everything, and Vite passes /ws, /socket.io, /api and /metrics on
+ * to BACKEND. So the browser sees one origin, as behind nginx, and no address is in the code.
  */
 /// <reference types="vitest/config" />
 import react from "@vitejs/plugin-react";
@@ -32,6 +32,7 @@ export default defineConfig(({ mode }) => {
         "^/ws(\\?|$)": { ...passed, ws: true }, // a plain "/ws" would take /wsfoo as well
         "^/socket\\.io/": { ...passed, ws: true },
         "^/api/": passed,
+        "^/metrics(\\?|$)": passed,
       },
     },
     test: {

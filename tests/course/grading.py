@@ -12,7 +12,7 @@ from pathlib import Path
 from zlib import crc32
 
 from course import catalogue
-from course.manifest import ROOT, Chapter
+from course.manifest import ROOT, Chapter, load
 from course.start import begun, copy_base
 from course.tools import path_with_wheels
 from tests.course import forked
@@ -107,6 +107,19 @@ def grade_forked(folder: Path, *arguments: str) -> Grade:
     words = [*arguments, "--no-progress", "--json", str(results)]
     code = forked.check(words, clean_environment(), output, LONGEST)
     return Grade(code, output.read_text(encoding="utf-8"), outcomes(results))
+
+
+def asked_of_ours(chapter: Chapter) -> set[str]:
+    """The checks that our own chapter is asked: all of them.
+
+    One that puts several lines together would cost as much as all of those. Of what they ask, it is
+    asked `delivery` alone: its own checks touch on the rest. PROOFS=all asks all.
+    """
+    course, known = load(), catalogue.modules()
+    if not chapter.also or os.environ.get("PROOFS") == "all":
+        return {check.id for name in course.checks(chapter) for check in known[name].checks}
+    cheap = {check.id for check in known["delivery"].checks if not check.costly}
+    return cheap | {check.id for name in chapter.adds for check in known[name].checks}
 
 
 def course(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -56,6 +56,39 @@ def test_packages_that_cannot_be_had_are_one_line(
     assert said[1].startswith(f"course: npm ci failed in {tmp_path}: code EJSONPARSE ")
 
 
+def test_the_front_end_is_built_once_and_names_no_server() -> None:
+    dist = front.build()
+    page = dist / "index.html"
+    before = page.stat().st_mtime_ns
+
+    assert front.build() == dist
+
+    assert page.stat().st_mtime_ns == before
+    assets = re.findall(r'(?:src|href)="([^"]*)"', page.read_text())
+    assert assets
+    assert all(asset.startswith("/") and (dist / asset[1:]).is_file() for asset in assets)
+    scripts = "".join(path.read_text() for path in (dist / "assets").glob("*.js"))
+    assert not re.search(r"127\.0\.0\.1|:8080|:5173", scripts)
+
+
+def test_a_build_that_fails_is_one_line_and_leaves_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "index.html").write_text("the old one")
+    says = "import sys; print('transforming'); print('x.ts: Error: no such thing'); sys.exit(1)"
+    monkeypatch.setattr(front, "DIST", tmp_path)
+    monkeypatch.setattr(front, "vite", lambda *_: [sys.executable, "-c", says])
+
+    with pytest.raises(SystemExit) as stopped:
+        front.build()
+
+    assert stopped.value.code == 2
+    said = capfd.readouterr().err.strip().splitlines()
+    line = "course: the front end cannot be built: x.ts: Error: no such thing"
+    assert said[1:] == [line]  # after that it builds
+    assert (tmp_path / "index.html").read_text() == "the old one"
+
+
 @pytest.mark.parametrize("whom", ["everybody, as Ctrl-C does", "the command alone"])
 def test_make_dev_serves_page_and_api_and_ends_without_a_trace(whom: str) -> None:
     port, front_port = str(tools.free_port()), str(tools.free_port())
@@ -72,6 +105,7 @@ def test_make_dev_serves_page_and_api_and_ends_without_a_trace(whom: str) -> Non
         address = f"http://127.0.0.1:{front_port}/"
         assert '<div id="root">' in fetch(address)
         assert '"ok"' in fetch(f"{address}api/ping")
+        assert "# TYPE" in fetch(f"{address}metrics")
         assert "root" in fetch(f"{address}wsfoo"), "only /ws is passed on, and not /wsfoo"
 
         if whom == "the command alone":

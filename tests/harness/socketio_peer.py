@@ -178,7 +178,7 @@ class SocketPeer(Peer):
         require(right, "the ack is of another form", expected=ACK_FORM, got=packet[:200])
         head = {"requestId": request_id, "ts": time.time() * 1000}  # an ack needs no time
         if ok:
-            return {"type": DONE[kind], "data": answer["data"], **head}
+            return {"type": DONE.get(kind, kind), "data": answer["data"], **head}
         return {"type": "error", "data": answer["error"], **head}
 
     async def close(self) -> None:

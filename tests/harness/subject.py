@@ -79,6 +79,7 @@ class Settings:
             "FLUSH_MS": str(self.flush_ms),
             "QUEUE_LIMIT": str(self.queue_limit),
             "QUEUE_BYTES": str(self.queue_bytes),
+            "BUSINESS_SECONDS": "0",  # nothing happens but what a check does
         }
 
     @classmethod

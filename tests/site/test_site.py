@@ -392,7 +392,7 @@ def test_a_diff_shows_each_changed_file_once_and_names_what_was_carried() -> Non
             continue
         text = partials.changes(course, chapter, "en")
         shown = re.findall(r'^\?\?\?\+? change "`([^`]+)`', text, flags=re.MULTILINE)
-        carried = text.rpartition("Byte for byte")[2]
+        carried = text.partition("Byte for byte")[2]
 
         assert sorted(shown) == sorted(set(shown))
         assert all(f"`{name}`" in carried for name in chapter.carries)

@@ -22,19 +22,29 @@ export function Languages({ children }: { readonly children: ReactNode }) {
   const [language, setLanguage] = useState(preferred);
   useEffect(() => {
     document.documentElement.lang = language === "zh" ? "zh-CN" : "en";
-    document.title = TEXTS[language].title;
   }, [language]);
   const speaking = useMemo(() => {
     const toggle = () => {
       const other = language === "zh" ? "en" : "zh";
-      const url = new URL(location.href);
-      url.searchParams.set("lang", other);
-      history.replaceState(null, "", url);
+      keepInAddress("lang", other);
       setLanguage(other);
     };
     return { language, text: TEXTS[language], toggle };
   }, [language]);
   return <Context value={speaking}>{children}</Context>;
+}
+
+export function useTitle(title: string): void {
+  useEffect(() => {
+    document.title = title;
+  }, [title]);
+}
+
+/** What a reload or a link should keep. */
+export function keepInAddress(name: string, value: string): void {
+  const url = new URL(location.href);
+  url.searchParams.set(name, value);
+  history.replaceState(null, "", url);
 }
 
 export function useLanguage(): Speaking {

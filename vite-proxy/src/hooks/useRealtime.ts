@@ -6,7 +6,7 @@
  */
 import { useEffect, useEffectEvent, useMemo, useSyncExternalStore } from "react";
 
-import { type ClientOptions, RealtimeClient, type Stats } from "../realtime/client";
+import { type ClientOptions, RealtimeClient, type Stats, type Traffic } from "../realtime/client";
 import type { Status } from "../realtime/connection";
 import type { Message } from "../realtime/envelope";
 import type { Address, Dial } from "../realtime/link";
@@ -31,8 +31,14 @@ export interface Realtime {
   readonly send: (type: string, data?: unknown) => Promise<unknown>;
   readonly publish: (channel: string, event: string, payload: unknown) => Promise<unknown>;
   /** Hear a channel, over every loss. Returns what ends it: made for an effect. */
-  readonly follow: (channel: string, listener: (happened: Happened) => void) => () => void;
+  readonly follow: (
+    channel: string,
+    listener: (happened: Happened) => void,
+    hasState?: boolean,
+  ) => () => void;
   readonly subscribe: (listener: (message: Message) => void) => () => void;
+  /** Everything that passes, for a log of it. */
+  readonly watch: (listener: (traffic: Traffic) => void) => () => void;
   readonly retryNow: () => void;
   readonly stop: () => void;
 }
@@ -85,8 +91,9 @@ function facade(client: RealtimeClient): Omit<Realtime, "status"> {
     stats: () => client.getStats(),
     send: (type, data) => client.send(type, data),
     publish: (channel, event, payload) => client.publish(channel, event, payload),
-    follow: (channel, listener) => client.follow(channel, listener),
+    follow: (channel, listener, hasState) => client.follow(channel, listener, hasState),
     subscribe: (listener) => client.onMessage(listener),
+    watch: (listener) => client.onTraffic(listener),
     retryNow: () => {
       client.retryNow();
     },

@@ -10,7 +10,7 @@
 import { delay } from "./backoff";
 import { Connection, type ConnectionOptions, type Status } from "./connection";
 import { Emitter } from "./emitter";
-import type { Message } from "./envelope";
+import type { Message, Request } from "./envelope";
 import { Outbox, RequestFailed } from "./outbox";
 import { type Happened, type Next, type Snapshot, Stream } from "./stream";
 
@@ -29,12 +29,22 @@ export interface Stats {
   /** Requests without a reply yet. */
   readonly waiting: number;
   readonly bufferedAmount: number;
+  /** Milliseconds from the last request to its reply; null before the first. */
+  readonly roundTripMs: number | null;
+}
+
+/** One message as it passes: what was sent, or what came. */
+export interface Traffic {
+  readonly direction: "out" | "in";
+  readonly message: Message;
 }
 
 interface Followed {
   readonly channel: string;
   readonly stream: Stream;
   readonly listeners: Emitter<[Happened]>;
+  /** Whether there is a state to read; what is only passing has none, and leaves no gap. */
+  readonly hasState: boolean;
   followers: number;
   /** The request whose answer we wait for; an older one's means nothing any more. */
   asked: string | null;
@@ -50,6 +60,7 @@ export class RealtimeClient {
   #outbox: Outbox;
   #options: ClientOptions;
   #messages = new Emitter<[Message]>();
+  #traffic = new Emitter<[Traffic]>();
   #changes = new Emitter<[]>();
   #followed = new Map<string, Followed>();
   // Subscriptions are not in the outbox: each connection asks anew, from the position of that moment.
@@ -57,6 +68,8 @@ export class RealtimeClient {
   #lastId = 0;
   // Unique beyond this page: the server may remember requests of the page that was here before.
   #name = Math.random().toString(36).slice(2, 10);
+  #sentAt = new Map<string, number>(); // requestId → by performance.now(), until there is a reply
+  #roundTripMs: number | null = null;
   #counts = { received: 0, sent: 0, opened: 0 };
 
   constructor(options: ClientOptions) {
@@ -97,12 +110,18 @@ export class RealtimeClient {
 
   getStats(): Stats {
     const { bufferedAmount } = this.#connection;
-    return { ...this.#counts, waiting: this.#outbox.size, bufferedAmount };
+    const { size: waiting } = this.#outbox;
+    return { ...this.#counts, waiting, bufferedAmount, roundTripMs: this.#roundTripMs };
   }
 
   /** Hear every message that is no reply, in order. Returns what ends it. */
   onMessage(listener: (message: Message) => void): () => void {
     return this.#messages.on(listener);
+  }
+
+  /** See everything that passes, replies and requests too: for a log. Returns what ends it. */
+  onTraffic(listener: (traffic: Traffic) => void): () => void {
+    return this.#traffic.on(listener);
   }
 
   /** Ask; the promise is settled by the reply, its `data`. Rejects with `RequestFailed`. */
@@ -120,14 +139,17 @@ export class RealtimeClient {
     return this.send("publish", { channel, event, payload });
   }
 
-  /** Hear what happens in a channel, from now on and over every loss. Returns what ends it. */
-  follow(channel: string, listener: (happened: Happened) => void): () => void {
+  /**
+   * Hear what happens in a channel, from now on and over every loss. Returns what ends it.
+   * `hasState`: whether the channel has one to read; what is only passing has none.
+   */
+  follow(channel: string, listener: (happened: Happened) => void, hasState = true): () => void {
     const known = this.#followed.get(channel);
-    const followed = known ?? this.#begin(channel);
+    const followed = known ?? this.#begin(channel, hasState);
     followed.followers += 1;
     const end = followed.listeners.on(listener);
     // Who comes later needs the state too; everybody gets it once more.
-    if (known && this.#options.snapshot && this.getStatus().state === "open") {
+    if (known && this.#canLoad(known) && this.getStatus().state === "open") {
       known.stream.position = null;
       this.#carryOut(known, "ask");
     }
@@ -141,14 +163,18 @@ export class RealtimeClient {
     };
   }
 
-  #begin(channel: string): Followed {
+  #canLoad({ hasState }: Followed): boolean {
+    return hasState && this.#options.snapshot !== undefined;
+  }
+
+  #begin(channel: string, hasState: boolean): Followed {
     const listeners = new Emitter<[Happened]>();
     const report = (happened: Happened) => {
       listeners.emit(happened);
     };
     const stream = new Stream(report, this.#connection.settings.heldLimit);
     const nobody = { followers: 0, asked: null, loading: null };
-    const followed: Followed = { channel, stream, listeners, ...nobody };
+    const followed: Followed = { channel, stream, listeners, hasState, ...nobody };
     this.#followed.set(channel, followed);
     if (this.getStatus().state === "open") this.#carryOut(followed, "ask");
     return followed;
@@ -166,14 +192,24 @@ export class RealtimeClient {
     // First the channels, so that who publishes to one is in it; then what has waited.
     for (const followed of this.#followed.values()) this.#carryOut(followed, "ask");
     this.#outbox.open((request) => {
-      this.#counts.sent += 1;
-      this.#connection.send(request);
+      this.#write(request);
     });
+  }
+
+  #write(request: Request): void {
+    this.#counts.sent += 1;
+    this.#connection.send(request);
+    this.#sentAt.set(request.requestId, performance.now());
+    this.#traffic.emit({ direction: "out", message: request });
   }
 
   #received(message: Message): void {
     this.#counts.received += 1;
-    if (message.requestId !== undefined && this.#answered(message)) return;
+    this.#traffic.emit({ direction: "in", message });
+    if (message.requestId !== undefined) {
+      this.#measure(message.requestId);
+      if (this.#answered(message)) return;
+    }
     if (this.#outbox.take(message)) return;
     const followed =
       message.channel === undefined ? undefined : this.#followed.get(message.channel);
@@ -181,7 +217,15 @@ export class RealtimeClient {
     this.#messages.emit(message);
   }
 
+  #measure(requestId: string): void {
+    const sentAt = this.#sentAt.get(requestId);
+    if (sentAt === undefined) return;
+    this.#sentAt.delete(requestId);
+    this.#roundTripMs = performance.now() - sentAt;
+  }
+
   #lost(code: number): void {
+    this.#sentAt.clear();
     for (const followed of this.#followed.values()) {
       this.#forget(followed);
       followed.stream.away();
@@ -194,8 +238,7 @@ export class RealtimeClient {
   #request(type: string, data: unknown): string {
     this.#lastId += 1;
     const requestId = `${this.#name}-${String(this.#lastId)}`;
-    this.#counts.sent += 1;
-    this.#connection.send({ type, data, requestId });
+    this.#write({ type, data, requestId });
     return requestId;
   }
 
@@ -207,7 +250,7 @@ export class RealtimeClient {
     if (followed.asked !== requestId) return true;
     followed.asked = null;
     if (message.type !== "error") {
-      const canLoad = this.#options.snapshot !== undefined;
+      const canLoad = this.#canLoad(followed);
       this.#carryOut(followed, followed.stream.answered(message.data, canLoad));
       return true;
     }

@@ -30,7 +30,7 @@ export class Pass {
 
   /** `base` is where the server's /api is; "" for the page's own. Throws Denied. */
   static async logIn(base: string, user: string, password: string): Promise<Pass> {
-    return new Pass(base, granted(await post(`${base}/api/login`, { user, password })));
+    return new Pass(base, granted(await ask("POST", `${base}/api/login`, { user, password })));
   }
 
   get token(): string {
@@ -54,8 +54,8 @@ export class Pass {
   }
 
   /** A new token for the old one. Tell the open connection: `auth:refresh`. */
-  async renew(): Promise<void> {
-    const { token, seconds } = granted(await this.#post("/api/refresh"));
+  async renew(signal?: AbortSignal): Promise<void> {
+    const { token, seconds } = granted(await this.#post("/api/refresh", signal));
     this.#token = token;
     this.#life = seconds;
     this.#endsAt = performance.now() + seconds * 1000;
@@ -65,8 +65,13 @@ export class Pass {
     await this.#post("/api/logout");
   }
 
+  /** Read something of the server's, as who we are. */
+  get(path: string, signal?: AbortSignal): Promise<Fields> {
+    return ask("GET", this.#base + path, undefined, this.#token, signal);
+  }
+
   #post(path: string, signal?: AbortSignal): Promise<Fields> {
-    return post(this.#base + path, undefined, this.#token, signal);
+    return ask("POST", this.#base + path, undefined, this.#token, signal);
   }
 }
 
@@ -82,14 +87,15 @@ function granted({ accessToken: token, expiresIn: seconds }: Fields): Granted {
   throw new Error("the server gave no token");
 }
 
-async function post(
+async function ask(
+  method: "GET" | "POST",
   url: string,
   said?: unknown,
   token?: string,
   signal?: AbortSignal,
 ): Promise<Fields> {
   const response = await fetch(url, {
-    method: "POST",
+    method,
     headers: token === undefined ? {} : { Authorization: `Bearer ${token}` },
     ...(said !== undefined && { body: JSON.stringify(said) }),
     ...(signal && { signal }),

@@ -29,6 +29,7 @@ export const dialSocketIo: Dial = ({ url, auth }, events) => {
     ...(auth && { auth }),
   });
   const manager = socket.io;
+  let told: End | null = null; // why we will be disconnected: `41` itself has no room for it
   const heard = () => {
     events.heard();
   };
@@ -37,6 +38,7 @@ export const dialSocketIo: Dial = ({ url, auth }, events) => {
     events.opened();
   });
   socket.onAny((name: string, said: unknown) => {
+    if (name === "session:ended") told = farewell(said);
     const message = asMessage({ ...(isObject(said) ? said : { data: said }), type: name });
     if (message) events.message(message);
   });
@@ -44,12 +46,12 @@ export const dialSocketIo: Dial = ({ url, auth }, events) => {
     events.ended(refusal(error));
   });
   socket.on("disconnect", (reason, details) => {
-    events.ended(ending(reason, details));
+    events.ended(told ?? ending(reason, details));
   });
 
   return {
     send: (request) => {
-      socket.emit(request.type, request.data, (ack: unknown) => {
+      socket.emit(request.type, named(request), (ack: unknown) => {
         events.message(reply(request, ack));
       });
     },
@@ -68,6 +70,11 @@ export const dialSocketIo: Dial = ({ url, auth }, events) => {
   };
 };
 
+/** An event has no envelope, so the name of the request goes with its data. */
+function named({ data, requestId }: Request): unknown {
+  return data === undefined ? { requestId } : isObject(data) ? { requestId, ...data } : data;
+}
+
 function reply({ type, requestId }: Request, ack: unknown): Message {
   const said = isObject(ack) ? ack : {};
   return said["ok"] === true
@@ -78,6 +85,16 @@ function reply({ type, requestId }: Request, ack: unknown): Message {
 function refusal(error: Error & { data?: unknown }): End {
   const code = isObject(error.data) ? error.data["code"] : undefined;
   return { code: (typeof code === "string" && REFUSALS[code]) || LOST, reason: error.message };
+}
+
+/** What chapters 11 and 14 say before they disconnect somebody: a close code, or a word for it. */
+function farewell(said: unknown): End {
+  const { code, reason } = isObject(said) ? said : {};
+  const known = typeof code === "string" ? REFUSALS[code] : code;
+  return {
+    code: typeof known === "number" ? known : POLICY,
+    reason: typeof reason === "string" ? reason : "",
+  };
 }
 
 function ending(reason: Socket.DisconnectReason, details: unknown): End {

@@ -1,19 +1,14 @@
 /** The connection's state as a word and a shape, never a colour alone; and when it tries again. */
-import { useEffect, useState } from "react";
-
 import { useLanguage } from "../../language";
-import { meaning, type Status } from "../../realtime/connection";
+import type { Status } from "../../realtime/connection";
+import { useNow } from "../../useNow";
 
 const SHAPES = { idle: "○", connecting: "◌", open: "●", waiting: "◔", stopped: "■" } as const;
+const LOOK_MS = 250;
 
-interface Props {
-  readonly status: Status;
-  readonly onRetry: () => void;
-}
-
-export function ConnectionBadge({ status, onRetry }: Props) {
-  const { text, language } = useLanguage();
-  const { state, quiet, attempt, end } = status;
+export function ConnectionBadge({ status }: { readonly status: Status }) {
+  const { text } = useLanguage();
+  const { state, quiet } = status;
   return (
     <div className="badge" data-state={state} data-quiet={quiet}>
       <span role="status" aria-label={text.connection}>
@@ -22,16 +17,7 @@ export function ConnectionBadge({ status, onRetry }: Props) {
         </span>{" "}
         {quiet ? text.quiet : text.states[state]}
       </span>
-      {state === "waiting" && (
-        <>
-          <Countdown retryAt={status.retryAt} />
-          <button type="button" onClick={onRetry}>
-            {text.now}
-          </button>
-          <span className="soft">{text.attempt(attempt)}</span>
-        </>
-      )}
-      {end && <span className="soft end">{meaning(end, language)}</span>}
+      {state === "waiting" && <Countdown retryAt={status.retryAt} />}
     </div>
   );
 }
@@ -39,15 +25,7 @@ export function ConnectionBadge({ status, onRetry }: Props) {
 /** Seconds until the next try. Not announced: a screen reader would read it each second. */
 function Countdown({ retryAt }: { readonly retryAt: number | null }) {
   const { text } = useLanguage();
-  const [now, setNow] = useState(Date.now);
-  useEffect(() => {
-    const timer = setInterval(() => {
-      setNow(Date.now());
-    }, 250);
-    return () => {
-      clearInterval(timer);
-    };
-  }, []);
+  const now = useNow(LOOK_MS);
   if (retryAt === null) return <span>{text.offline}</span>;
   const seconds = Math.max(0, Math.ceil((retryAt - now) / 1000));
   return (
