@@ -14,7 +14,13 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling, Scheduling
 
 TOGETHER = ("tests/browser/", "tests/site/")
-LONGEST = ("tests/course/test_delivery.py", "tests/course/test_proofs.py", "tests/deploy/")
+# In this order: what mostly waits, beside the browsers that compute; then what takes long.
+LONGEST = (
+    "tests/course/test_proofs.py::test_a_broken_program",
+    "tests/course/test_proofs.py",
+    "tests/course/test_delivery.py",
+    "tests/deploy/",
+)
 PAGE = re.compile(r"tests/browser/test_page_(\d+)\.py")
 
 
@@ -28,7 +34,11 @@ class Spread(LoadScopeScheduling):
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
+    def rank(item: pytest.Item) -> int:
+        named = (n for n, start in enumerate(LONGEST) if item.nodeid.startswith(start))
+        return next(named, len(LONGEST))
+
+    items.sort(key=rank)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:
