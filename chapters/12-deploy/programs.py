@@ -95,7 +95,7 @@ async def get(port: int, path: str, ssl: object = None) -> tuple[str, str]:
     try:
         writer.write(f"GET {path} HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
         head, _, body = (await reader.read()).decode("latin-1").partition("\r\n\r\n")
-        return (head.split() + ["", ""])[1], body.strip()
+        return ([*head.split(), "", ""])[1], body.strip()
     except OSError as error:
         return "", error.strerror or str(error)
     finally:
