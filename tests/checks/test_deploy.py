@@ -27,7 +27,7 @@ from tests.harness.oracle import judge
 from tests.harness.peer import Peer
 from tests.harness.socketio_peer import POLLING, SEPARATOR, WEBSOCKET
 from tests.harness.subject import Subject
-from tests.harness.verdict import check, fail, require
+from tests.harness.verdict import LAST, check, fail, require
 
 POLLERS = 8
 RIDERS = 200
@@ -129,7 +129,7 @@ async def test_websockets_at_both(site: Deployment) -> None:
 
 @check("Wire contract, chapter 12")
 async def test_only_that_path(site: Deployment) -> None:
-    """/wsfoo is 404, and so is every path that nobody serves.
+    """/wsfoo is 404 and reaches no instance, and so is every path that nobody serves.
 
     A prefix takes more along than was meant: in nginx `location = /ws`, not `location /ws`.
     """
@@ -137,6 +137,8 @@ async def test_only_that_path(site: Deployment) -> None:
         visitor = await site.visitor()
         response = await visitor.request(path)
         require(response.status == 404, f"{path} is no 404", expected=404, got=response)
+        name = response.headers.get("x-served-by", "")
+        require(not name, f"{path} reaches an instance", expected="404 by the proxy", got=name)
 
 
 @check("Wire contract, chapter 12")
@@ -308,7 +310,7 @@ async def test_openings_of_one_address(site: Deployment) -> None:
     await site.websocket("127.0.2.4")
 
 
-@check("Wire contract, chapter 12", order=1)
+@check("Wire contract, chapter 12", order=LAST, costly=True)
 async def test_nobody_notices_a_restart(site: Deployment) -> None:
     """SIGUSR1 restarts every instance; 200 clients are told, come back, and miss nothing.
 
@@ -318,7 +320,7 @@ async def test_nobody_notices_a_restart(site: Deployment) -> None:
     When all is done, the deployment prints a line with `rolled`.
     """
     ride = Ride(site, RIDERS, seed=12)
-    async with ride.under_way(RIDE_SECONDS, rate=8):
+    async with ride.under_way(RIDE_SECONDS, rate=4):
         before = Counter(rider.served_by for rider in ride.riders)
         site.roll()
         await site.prints("rolled", ROLL_SECONDS)

@@ -70,11 +70,15 @@ def grade_base(chapter: Chapter, base: Chapter, folder: Path) -> Grade:
     """Grade the chapter before as this one: `start` hands it out, and it is not done.
 
     It is asked the modules that this chapter adds; the others it passes as what it is. PROOFS=all
-    in the environment asks all.
+    in the environment asks all. As a deployment it is what starts its instances, without a proxy.
     """
     known = catalogue.modules()
     only = only_unless_all({check.id for name in chapter.adds for check in known[name].checks})
-    return grade_forked(folder, str(chapter.number), "--folder", str(base.folder), *only)
+    what = ["--folder", str(base.folder)]
+    if chapter.role == "deployment":
+        program = base.folder / shlex.split(base.launch)[-1]
+        what = ["--cmd", shlex.join([sys.executable, str(program)])]
+    return grade_forked(folder, str(chapter.number), *what, *only)
 
 
 def only_unless_all(asked: set[str]) -> list[str]:

@@ -75,6 +75,10 @@ class Visitor(Peer):
             fail(f"nobody accepts a connection on HTTPS_PORT ({error or 'time ran out'})")
         self.exchange.closers.append(self.close)
 
+    async def close(self) -> None:
+        with contextlib.suppress(OSError):  # something still came after our goodbye
+            await super().close()
+
 
 class Deployment:
     """The program, running; `see` gives it another record."""
@@ -261,6 +265,7 @@ class Ride:
             Rider(url, f"127.0.1.{1 + n // 10}", self.channel, tls, dice) for n in range(number)
         ]
         self.sent = 0
+        self.enough, self.done = asyncio.Event(), asyncio.Event()
         self.unlucky: list[str] = []  # publishes that had to be asked for again
 
     @contextlib.asynccontextmanager
@@ -269,11 +274,8 @@ class Ride:
         tasks = [asyncio.create_task(rider.ride()) for rider in self.riders]
         try:
             await self.all_here(within)
-            publishing = asyncio.create_task(self._publish(rate))
-            tasks.append(publishing)
+            tasks.append(asyncio.create_task(self._publish(rate)))
             yield
-            publishing.cancel()
-            await asyncio.gather(publishing, return_exceptions=True)
         finally:
             for task in tasks:
                 task.cancel()
@@ -290,8 +292,9 @@ class Ride:
             fail(what, expected=len(self.riders), got=here, notes=refused)
 
     async def all_have_all(self, within: float) -> None:
-        """Publish one more, and wait until everybody has it."""
-        await self._one()
+        """Publish the last one, and wait until everybody has it."""
+        self.enough.set()
+        await self.done.wait()
         try:
             async with asyncio.timeout(within):
                 await asyncio.gather(*(rider.has(self.sent - 1) for rider in self.riders))
@@ -299,9 +302,11 @@ class Ride:
             pass  # the oracle says what is missing
 
     async def _publish(self, rate: float) -> None:
-        while True:
+        while not self.enough.is_set():
             await self._one()
             await asyncio.sleep(1 / rate)
+        await self._one()
+        self.done.set()
 
     async def _one(self) -> None:
         """Publish the next number: again under the same name until it is granted."""
