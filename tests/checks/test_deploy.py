@@ -319,6 +319,7 @@ async def test_nobody_notices_a_restart(site: Deployment) -> None:
     clients again when it is well; meanwhile the others serve, so no handshake and no publish fails.
     When all is done, the deployment prints a line with `rolled`.
     """
+    await site.websocket()  # or there is no need to send two hundred
     ride = Ride(site, RIDERS, seed=12)
     async with ride.under_way(RIDE_SECONDS, rate=4):
         before = Counter(rider.served_by for rider in ride.riders)
