@@ -10,7 +10,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from settings import CERTIFICATE, HERE
+from places import HERE
+from settings import CERTIFICATE
 
 KEPT = HERE / "run" / "localhost.pem"
 NAMES = "DNS:localhost,IP:127.0.0.1"

