@@ -35,10 +35,7 @@ def instances(redis_url: str) -> tuple[list[Instance], list[Instance]]:
     ports = free_ports(2 * count)
     made = [
         [Instance(f"{kind}-{n + 1}", place, ports.pop(), **given) for n in range(count)]
-        for kind, place in (
-            ("native", folder("NATIVE", SERVER)),
-            ("socketio", folder("SOCKETIO", SERVER)),
-        )
+        for kind, place in (("native", native), ("socketio", socketio))
     ]
     return made[0], made[1]
 
