@@ -39,6 +39,7 @@ class Program:
             stderr=STDOUT,
             start_new_session=True,  # Ctrl-C is for us: nginx first, Valkey last
         )
+        print(f"{self.name} | process {self.process.pid}", flush=True)
         self.relaying = asyncio.create_task(self.relay())
 
     async def relay(self) -> None:
