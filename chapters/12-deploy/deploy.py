@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import settings
-from local import check_ports, free_ports, start_valkey
-from places import folder, page
+from local import free_ports, look_for_everything, start_valkey
+from places import SERVER, folder
 from programs import Failed, Instance, Program
 from proxy import Proxy, values, write
 from rolling import roll
 
-SERVER = "server.py"
 ROLL, END = (signal.SIGUSR1,), (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -104,22 +103,27 @@ def write_only(target: Path) -> None:
     print(f"written; test it: nginx -t -p {target} -c {target.resolve()}/nginx.conf")
 
 
-def main() -> None:
-    if sys.argv[1:2] == ["--write"] and len(sys.argv) == 3:
-        return write_only(Path(sys.argv[2]))
-    if len(sys.argv) > 1:
-        sys.exit("there is --write FOLDER, and no other argument")
-    folder("NATIVE", SERVER), folder("SOCKETIO", SERVER), folder("TEMPLATES", "nginx.conf"), page()
+def start() -> None:
     with tempfile.TemporaryDirectory(prefix="deploy-") as run_folder:
-        check_ports()
         valkey: Any = None if settings.REDIS_URL else start_valkey()
         try:
             asyncio.run(run(settings.REDIS_URL or valkey.connection_url, Path(run_folder)))
-        except Failed as failed:
-            sys.exit(str(failed))
         finally:
             if valkey is not None and valkey.is_running():
                 valkey.stop()
+
+
+def main() -> None:
+    look_for_everything()
+    try:
+        if sys.argv[1:2] == ["--write"] and len(sys.argv) == 3:
+            write_only(Path(sys.argv[2]))
+        elif len(sys.argv) > 1:
+            sys.exit("there is --write FOLDER, and no other argument")
+        else:
+            start()
+    except Failed as failed:
+        sys.exit(str(failed))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Local: what this computer gives to a deployment: a Valkey, and ports that are free."""
+"""Local: what this computer gives to a deployment: a Valkey, ports that are free, and programs."""
 
 import os
 import socket
@@ -6,6 +6,9 @@ import sys
 from typing import Any
 
 import settings
+from certificate import certificate
+from places import CONFIGURATION, SERVER, folder, page
+from proxy import nginx_program
 
 
 def start_valkey() -> Any:
@@ -36,3 +39,14 @@ def check_ports() -> None:
         except OSError as error:
             why = os.strerror(error.errno) if error.errno else str(error)
             sys.exit(f"cannot listen on {settings.HOST}:{port}: {why}. Another: {name}={port + 1}")
+
+
+def look_for_everything() -> None:
+    """What is missing is told in one line before anything is started."""
+    folder("NATIVE", SERVER)
+    folder("SOCKETIO", SERVER)
+    folder("TEMPLATES", CONFIGURATION)
+    page()
+    certificate()
+    nginx_program()
+    check_ports()

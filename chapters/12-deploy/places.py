@@ -9,6 +9,7 @@ from pathlib import Path
 import settings
 
 HERE = Path(__file__).resolve().parent
+SERVER, CONFIGURATION = "server.py", "nginx.conf"  # by which we know the folders
 BOARD = "vite-proxy/dist"
 
 

@@ -24,7 +24,7 @@ UNCHECKED = ssl.create_default_context()  # we ask ourselves, by a certificate o
 UNCHECKED.check_hostname, UNCHECKED.verify_mode = False, ssl.CERT_NONE
 
 
-def program() -> str:
+def nginx_program() -> str:
     """nginx: the one that is set, the one that came as a wheel beside Python, or the system's."""
     beside = str(Path(sys.executable).parent)
     path = os.pathsep.join((beside, *os.get_exec_path(), "/usr/sbin"))
@@ -66,7 +66,7 @@ def values(
 
 def write(folder: Path, filled: dict[str, str]) -> None:
     """Write the configuration into a folder. Raises Failed for a ${NAME} that nobody knows."""
-    for template in sorted(places.folder("TEMPLATES", "nginx.conf").glob("*.conf")):
+    for template in sorted(places.folder("TEMPLATES", places.CONFIGURATION).glob("*.conf")):
         text = template.read_text(encoding="utf-8")
         for name in re.findall(r"\$\{([A-Z_]+)\}", text):
             if name not in filled:
@@ -82,7 +82,7 @@ class Proxy(Program):
         # As root, nginx gives its workers to nobody, who may not read what is below root's home.
         user = "user root; " if os.geteuid() == 0 else ""
         command = ("-p", str(run), "-c", "nginx.conf", "-g", f"daemon off; {user}")
-        super().__init__("nginx", program(), *command)
+        super().__init__("nginx", nginx_program(), *command)
         self.run, self.native, self.socketio = run, native, socketio
         self.generation = 0
 
