@@ -23,7 +23,7 @@ def bins(found: dict[str, Any], way: str) -> Counter[int]:
 def picture(words: dict[str, str]) -> str:
     """Both ways to wait, one below the other, on one scale."""
     found = plots.results("rollout")
-    shown = math.ceil(max(max(found["rolls"][way]["came"]) for way in WAYS))
+    shown: int = math.ceil(max(max(found["rolls"][way]["came"]) for way in WAYS))
     most = max(max(bins(found, way).values()) for way in WAYS)
 
     def x(seconds: float) -> float:

@@ -10,7 +10,7 @@ import settings
 
 HERE = Path(__file__).resolve().parent
 SERVER, CONFIGURATION = "server.py", "nginx.conf"  # by which we know the folders
-BOARD = "vite-proxy/dist"
+BOARD, ITS_SERVER = "vite-proxy/dist", "14-dashboard"
 
 
 def find(name: str, needed: str) -> Path | None:
@@ -26,7 +26,10 @@ def folder(setting: str, needed: str) -> Path:
 
 
 def page() -> Path:
-    """What is served at /: the setting's folder, the board of the last chapter, or our own page."""
+    """What is served at /: the setting's folder; the board, once it is built and its server runs
+    behind; or our own page.
+    """
     if settings.STATIC:
         return folder("STATIC", "index.html")
-    return find(BOARD, "index.html") or HERE
+    built = find(BOARD, "index.html") if Path(settings.NATIVE).name == ITS_SERVER else None
+    return built or HERE

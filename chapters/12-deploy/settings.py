@@ -41,7 +41,7 @@ REDIS_URL = os.environ.get("REDIS_URL", "").strip()  # unset: a Valkey of our ow
 NGINX = os.environ.get("NGINX", "")  # unset: the one from the wheel, else the system's
 TEMPLATES = os.environ.get("TEMPLATES", "") or "nginx"
 CERTIFICATE = os.environ.get("CERTIFICATE", "")  # certificate and key in one file; unset: made here
-STATIC = os.environ.get("STATIC", "")  # unset: the board once it is built, else this chapter's page
+STATIC = os.environ.get("STATIC", "")  # unset: the board, if it is built and its server runs
 HSTS_SECONDS = whole_number("HSTS_SECONDS", 31_536_000, 0, 10**9)  # a year
 
 # Limits, for one address.

@@ -16,7 +16,7 @@ import ssl
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
@@ -30,7 +30,10 @@ from course.manifest import load
 
 CLIENTS, CHAPTER = 200, 12
 BASE = 1.0  # seconds
-WAITS = {"none": lambda dice: BASE, "full": lambda dice: dice.random() * BASE}
+WAITS: dict[str, Callable[[random.Random], float]] = {
+    "none": lambda dice: BASE,
+    "full": lambda dice: dice.random() * BASE,
+}
 SEED = 12
 WITHIN = 60.0
 POLLERS, USES = 8, 10

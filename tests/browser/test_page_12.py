@@ -54,7 +54,7 @@ def alive(pid: int) -> bool:
 async def test_page_and_client_go_through_a_restart(visitors: Visitors) -> None:
     task = {"kind": "process", "command": [sys.executable, "deploy.py"], "cwd": str(FOLDER)}
     context = await visitors.browser.new_context(ignore_https_errors=True)
-    async with deployed(Subject(task)) as deployment:
+    async with deployed(Subject(task), STATIC=str(FOLDER)) as deployment:
         deployment = deployment.see(Exchange())
         client = await client_of_chapter_4(deployment)
         page = await context.new_page()

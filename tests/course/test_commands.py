@@ -18,8 +18,7 @@ from course.tools import free_port
 from tests.course.grading import UNWANTED
 from tests.harness.broken import checks_of
 
-CODE = ("course", "chapters", "nginx", "tests", "course.toml", "requirements", "Makefile")
-CODE += ("pyproject.toml",)
+CODE = "course chapters nginx tests course.toml requirements Makefile pyproject.toml".split()
 LONGEST = 120  # seconds for one command on a busy machine
 
 

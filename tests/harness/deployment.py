@@ -152,13 +152,13 @@ class Deployment:
 
 
 @contextlib.asynccontextmanager
-async def deployed(subject: Subject) -> AsyncIterator[Deployment]:
+async def deployed(subject: Subject, **settings: str) -> AsyncIterator[Deployment]:
     """Start the program, and end it. Raises CannotRun, and NotAsked for one that runs already."""
     subject.need_process()
     command, cwd = subject.task["command"], subject.task["cwd"]
     port = str(free_port())
     ports = {"PORT": port, "HTTPS_PORT": port, "HTTP_PORT": str(free_port())}
-    environment = {**Door.environment, **SETTINGS, "HOST": HOST, **ports}
+    environment = {**Door.environment, **SETTINGS, "HOST": HOST, **ports, **settings}
     process = Process(command, cwd and str(Path(cwd)), environment)
     process.output = deque(maxlen=100_000)  # all of it: what may not be in the log is looked for
     try:
