@@ -254,7 +254,7 @@ async def test_a_quiet_link_stays(site: Deployment) -> None:
     """
     visitor, _ = await site.websocket()
     loop = asyncio.get_running_loop()
-    until = loop.time() + 1.5 * LINK_SECONDS
+    until = loop.time() + 1.2 * LINK_SECONDS
     while loop.time() < until:
         try:
             async with asyncio.timeout(until - loop.time()):

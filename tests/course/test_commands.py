@@ -18,7 +18,8 @@ from course.tools import free_port
 from tests.course.grading import UNWANTED
 from tests.harness.broken import checks_of
 
-CODE = "course chapters nginx tests course.toml requirements Makefile pyproject.toml".split()
+CODE = ["course", "chapters", "nginx", "tests", "course.toml", "requirements", "Makefile"]
+CODE += ["pyproject.toml"]
 LONGEST = 120  # seconds for one command on a busy machine
 
 
