@@ -18,7 +18,7 @@ from local import free_ports, look_for_everything, start_valkey
 from places import SERVER, folder
 from programs import Failed, Instance, Program
 from proxy import Proxy, values, write
-from rolling import roll
+from rolling import Rolls, ask_to_roll, read_command, roll
 
 ROLL, END = (signal.SIGUSR1,), (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -44,7 +44,7 @@ async def run(redis_url: str, run_folder: Path) -> None:
     loop = asyncio.get_running_loop()
     asked = asyncio.Event()
     failed: asyncio.Future[None] = loop.create_future()
-    rolls: asyncio.Queue[None] = asyncio.Queue(1)  # asked for twice is asked for once
+    rolls: Rolls = asyncio.Queue(1)  # asked for twice is asked for once
     for number in END:
         loop.add_signal_handler(number, asked.set)
     for number in ROLL:
@@ -56,14 +56,11 @@ async def run(redis_url: str, run_folder: Path) -> None:
     programs: list[Program] = [*native, *socketio, proxy]
     for program in programs:
         program.ended = lambda why: None if failed.done() else failed.set_exception(Failed(why))
-    tasks: list[asyncio.Task[Any]] = [asyncio.create_task(asked.wait())]
+    tasks: list[asyncio.Task[Any]] = [
+        asyncio.create_task(asked.wait()),
+        asyncio.create_task(serve(proxy, rolls)),
+    ]
     try:
-        await asyncio.gather(*(each.start() for each in (*native, *socketio)))
-        await asyncio.gather(*(each.well() for each in (*native, *socketio)))
-        await proxy.start()
-        here = f"https://{settings.HOST}:{settings.HTTPS_PORT}/"
-        print(f"listening on {here} with the certificate of this computer", flush=True)
-        tasks.append(asyncio.create_task(keep_rolling(rolls, proxy)))
         done, _ = await asyncio.wait([failed, *tasks], return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
@@ -75,25 +72,17 @@ async def run(redis_url: str, run_folder: Path) -> None:
         await asyncio.gather(*(each.stop() for each in (*native, *socketio)))
 
 
-async def keep_rolling(rolls: "asyncio.Queue[None]", proxy: Proxy) -> None:
+async def serve(proxy: Proxy, rolls: Rolls) -> None:
+    """Start all, nginx last; then restart all whenever it is asked for. Raises Failed."""
+    instances = (*proxy.native, *proxy.socketio)
+    await asyncio.gather(*(each.start() for each in instances))
+    await asyncio.gather(*(each.well() for each in instances))
+    await proxy.start()
+    here = f"https://{settings.HOST}:{settings.HTTPS_PORT}/"
+    print(f"listening on {here} with the certificate of this computer", flush=True)
     while True:
         await rolls.get()
         await roll(proxy)
-
-
-def ask_to_roll(rolls: "asyncio.Queue[None]") -> None:
-    if not rolls.full():
-        rolls.put_nowait(None)
-
-
-def read_command(rolls: "asyncio.Queue[None]") -> None:
-    line = sys.stdin.readline()
-    if line.strip() == "roll":
-        ask_to_roll(rolls)
-    elif line.strip():
-        print("type roll", flush=True)
-    else:
-        asyncio.get_running_loop().remove_reader(sys.stdin)  # the input has ended
 
 
 def write_only(target: Path) -> None:
@@ -105,6 +94,7 @@ def write_only(target: Path) -> None:
 
 def start() -> None:
     with tempfile.TemporaryDirectory(prefix="deploy-") as run_folder:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until the event loop takes over
         valkey: Any = None if settings.REDIS_URL else start_valkey()
         try:
             asyncio.run(run(settings.REDIS_URL or valkey.connection_url, Path(run_folder)))

@@ -6,11 +6,14 @@ another instance, and say how far they have read (chapter 6).
 """
 
 import asyncio
+import sys
 import time
 from itertools import zip_longest
 
 from programs import Instance
 from proxy import Proxy
+
+Rolls = asyncio.Queue[None]  # what was asked for and has not begun
 
 
 async def roll(proxy: Proxy) -> None:
@@ -38,3 +41,19 @@ async def restart(instance: Instance) -> None:
     await instance.stop()
     await instance.start()
     await instance.well()
+
+
+def ask_to_roll(rolls: Rolls) -> None:
+    if not rolls.full():
+        rolls.put_nowait(None)
+
+
+def read_command(rolls: Rolls) -> None:
+    """One line of the terminal has come."""
+    line = sys.stdin.readline()
+    if line.strip() == "roll":
+        ask_to_roll(rolls)
+    elif line.strip():
+        print("type roll", flush=True)
+    else:
+        asyncio.get_running_loop().remove_reader(sys.stdin)  # the input has ended
