@@ -37,7 +37,7 @@ record-%:
 
 # For maintainers: pin again after a change of requirements/*.in. Needs uv.
 requirements:
-	cd requirements && for group in learner test docs; do \
+	cd requirements && for group in learner test docs deploy; do \
 	  uv pip compile --quiet --upgrade --universal --generate-hashes --no-header \
 	    --python-version 3.11 $$([ $$group = learner ] || echo -c learner.txt -c test.txt) \
 	    $$group.in -o $$group.txt || exit 1; done

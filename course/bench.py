@@ -3,6 +3,7 @@
 fanout    a room on plain WebSocket: the ways to send to it, and a reader who does not read
 emit      the same room on Socket.IO, in Python and in Node
 upkeep    what a connection costs that says nothing, and an event on the bus
+rollout   when 200 clients come back from a rolling restart, and where long polling works
 
 The ways are run in rounds, each with a fresh server, every other round in reverse order. What
 counts is the server's CPU time for each delivery, and its ratio to another way's of the same round:
@@ -24,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from course import console, tools
-from course.benches import upkeep
+from course.benches import rollout, upkeep
 from course.benches.load import Client, LoadError, Room, SocketIOClient, flood
 from course.benches.process import cpu, machine, resident, serving
 from course.manifest import ROOT
@@ -264,4 +265,4 @@ def show(found: dict[str, Any], to: tuple[str, ...]) -> None:
         print(f"{name:12}{way['us']:7.2f}{ratios}{way['server_busy']:8.0%}{way['load_busy']:7.0%}")
 
 
-BENCHED = {"fanout": fanout, "emit": emit, "upkeep": upkeep.measure}
+BENCHED = {"fanout": fanout, "emit": emit, "upkeep": upkeep.measure, "rollout": rollout.measure}

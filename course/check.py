@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from course import catalogue, console, progress
+from course import bootstrap, catalogue, console, progress
 from course.cli import chapter_number
 from course.language import language
 from course.manifest import ROOT, Chapter, load
@@ -53,6 +53,8 @@ def main(options: argparse.Namespace) -> int:
     """Grade, print, keep the progress; return 0, 1 or 2."""
     chapter = load().chapter(options.chapter)
     every = load().checks(chapter)
+    if "nginx" in chapter.needs:
+        bootstrap.install("deploy")
     subject = choose_subject(options, chapter, every)
     names = tuple(name for name in every if role(name) in subject["roles"])
     with tempfile.TemporaryDirectory(prefix="course-check-") as folder:

@@ -49,7 +49,8 @@ class Chapter:
     launch: str  # what `make chapter-N` starts: the same, or what starts several of it
     needs: tuple[str, ...]
     dialect: Literal["native", "socketio"]
-    role: Literal["server", "client"]
+    # What is graded. A deployment starts servers of other chapters, and has none of its own.
+    role: Literal["server", "client", "deployment"]
     suggestions: tuple[dict[str, str], ...]
     demos: tuple[Demo, ...]
     builds_on: int | None = None

@@ -7,6 +7,7 @@ tables of `site/data/` hold only what no program can say: a sentence in each lan
     NN-slug/run.md  try.md  files.md  diff.md  checks.md  transcript.md
     map.md  settings.md  programs.md  close-codes.md  glossary.md  source-defects.md  broken.md
     balance.md  storm.md  ladder.md  hook-counts.md
+    rollout.md  choices.md
     bench-fanout.md  bench-memory.md  bench-emit.md
     capacity-measured.md  capacity-bus.md  capacity-limits.md
     capacity-traffic.md  capacity-instances.md
@@ -28,16 +29,16 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from course import capacity_page, catalogue, diff, frames, plots, storm
+from course import capacity_page, catalogue, diff, frames, plots, rollout, storm
 from course.doctor import report
 from course.labs import catalogue as labs
 from course.manifest import LANGUAGES, ROOT, Chapter, Course, load
-from course.run import second_instance
+from course.run import over_tls, second_instance
 
 GENERATED = ROOT / "build" / "generated"
 DATA = ROOT / "site" / "data"
 ADDRESS = {"http": "http://127.0.0.1:8080/", "ws": "ws://127.0.0.1:8080/ws"}
-ADDRESS |= second_instance("8080")
+ADDRESS |= second_instance("8080") | over_tls("8443")
 # A diff is no answer to a search, and all of them would be half of what a reader's browser indexes.
 UNSEARCHED = '.diff data-search-exclude=""'
 FOLD_ABOVE = 120  # lines of one file's diff: a longer one is folded, and so is a whole new file
@@ -585,6 +586,8 @@ WHOLE: dict[str, Callable[[Course, str], str]] = {
     "ladder": ladder,
     "hook-counts": hook_counts,
     "storm": lambda course, language: storm.picture(vocabulary(language)),
+    "rollout": lambda course, language: rollout.picture(vocabulary(language)),
+    "choices": lambda course, language: rollout.table(vocabulary(language)),
     "bench-fanout": lambda course, language: plots.fanout(plots.results("fanout"), language),
     "bench-memory": lambda course, language: plots.unread(plots.results("fanout"), language),
     "bench-emit": lambda course, language: plots.emit(plots.results("emit"), language),

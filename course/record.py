@@ -21,9 +21,9 @@ from queue import Empty, Queue
 from course import console, tools
 from course.cli import chapter_number
 from course.manifest import Chapter, Demo, load
-from course.run import second_instance
+from course.run import over_tls, second_instance
 
-PORT = 8080  # shown in the lesson; the recording itself runs on a free port
+PORT, TLS_PORT = 8080, 8443  # shown in the lesson; the recording itself runs on free ports
 STEP_SECONDS = 20.0  # for one answer, or one program's end
 HEARTBEAT_SECONDS = "1"
 RANDOM = "5eed5eed5eed5eed"  # for what a program has drawn
@@ -55,6 +55,8 @@ def transcript(chapter: Chapter) -> str:
     """What a learner sees who types the chapter's demos, normalised."""
     port = tools.free_port() if chapter.launch == chapter.run else two_free_ports()
     environment = {**os.environ, "PORT": str(port), "HEARTBEAT_SECONDS": HEARTBEAT_SECONDS}
+    tls_port = tools.free_port()  # of a deployment
+    environment |= {"HTTP_PORT": str(port), "HTTPS_PORT": str(tls_port)}
     environment |= tools.local_secrets(chapter.secrets, os.environ)
     server = _start(chapter.launch, chapter.folder, environment)
     try:
@@ -63,10 +65,11 @@ def transcript(chapter: Chapter) -> str:
                 console.stop(f"chapter {chapter.number} did not start")
         # A native server greets with a message; Socket.IO's welcome is the opening itself.
         greeted = OPENED if chapter.dialect == "socketio" else ANSWERED
-        parts = [_play(demo, chapter.folder, port, greeted) for demo in chapter.demos]
+        places = second_instance(str(port)) | over_tls(str(tls_port))
+        parts = [_play(demo, chapter.folder, port, greeted, places) for demo in chapter.demos]
     finally:
         server.end()
-    return normalise("\n".join(parts), port)
+    return normalise("\n".join(parts).replace(f":{tls_port}", f":{TLS_PORT}"), port)
 
 
 def two_free_ports() -> int:
@@ -124,11 +127,12 @@ def _start(command: str, folder: Path, environment: dict[str, str]) -> _Program:
     )
 
 
-def _play(demo: Demo, folder: Path, port: int, greeted: re.Pattern[str]) -> str:
+def _play(
+    demo: Demo, folder: Path, port: int, greeted: re.Pattern[str], places: dict[str, str]
+) -> str:
     """One demo: the command as typed, what is said to it, and all that it prints."""
     address = f"127.0.0.1:{port}"
-    places = {"http": f"http://{address}/", "ws": f"ws://{address}/ws"}
-    places |= second_instance(str(port))
+    places = {"http": f"http://{address}/", "ws": f"ws://{address}/ws", **places}
     command = demo.command.format(**places)
     environment = {**os.environ, **demo.env, "URL": places["ws"]}
     program = _start(command, folder, environment)

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 
-from course import console, front, tools
+from course import bootstrap, console, front, tools
 from course.cli import chapter_number
 from course.language import language
 from course.manifest import ROOT, Chapter, load
@@ -40,9 +40,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def main(options: argparse.Namespace) -> int:
     """Run the chapter in the foreground until it ends or Ctrl-C; return its exit code."""
     chapter = load().chapter(options.chapter)
-    port = os.environ.get("PORT") or "8080"
-    if chapter.dialect == "socketio":
+    port = os.environ.get("HTTP_PORT" if chapter.role == "deployment" else "PORT") or "8080"
+    if chapter.dialect == "socketio" or chapter.role == "deployment":
         bring_client()
+    if "nginx" in chapter.needs:
+        bootstrap.install("deploy")
     print(introduction(chapter, port), flush=True)
     command = shlex.split(chapter.launch)
     if command[0] == "python":
@@ -88,8 +90,9 @@ def introduction(chapter: Chapter, port: str) -> str:
     speak = language()
     words = WORDS[speak]
     http, ws = f"http://127.0.0.1:{port}/", f"ws://127.0.0.1:{port}/ws"
-    rows = [(words["look"], http)]
     places = {"http": http, "ws": ws, **second_instance(port)}
+    places |= over_tls(os.environ.get("HTTPS_PORT") or "8443")
+    rows = [(words["look"], places["https" if chapter.role == "deployment" else "http"])]
     rows += [(words["try"], text[speak].format(**places)) for text in chapter.suggestions]
     rows += [
         (words["read"], f"site/{speak}/chapters/{chapter.slug}.md  (make site)"),
@@ -111,3 +114,8 @@ def second_instance(port: str) -> dict[str, str]:
     """Where a chapter that starts two has its other one: the port after the first."""
     other = int(port) + 1 if port.isdecimal() else port
     return {"http2": f"http://127.0.0.1:{other}/", "ws2": f"ws://127.0.0.1:{other}/ws"}
+
+
+def over_tls(port: str) -> dict[str, str]:
+    """Where a deployment is."""
+    return {"https": f"https://127.0.0.1:{port}/", "wss": f"wss://127.0.0.1:{port}/ws"}

@@ -25,7 +25,15 @@ HOST, PORT = "127.0.0.1", 8000
 # What a change makes build again: everything below these folders, and these files.
 SOURCES = [
     ROOT / name
-    for name in ("chapters", "vite-proxy/src", "course", "site", "tests/checks", "tests/broken")
+    for name in (
+        "chapters",
+        "nginx",
+        "vite-proxy/src",
+        "course",
+        "site",
+        "tests/checks",
+        "tests/broken",
+    )
 ]
 FILES = [ROOT / name for name in ("course.toml", "mkdocs.base.yml", *CONFIGS.values())]
 

@@ -81,14 +81,20 @@ def grade_base(chapter: Chapter, base: Chapter, module: str, folder: Path) -> Gr
 
     module  one that this chapter adds; its checks are asked one by one, for one failure is proof
             enough. PROOFS=all in the environment asks all checks of the chapter.
+
+    As a deployment it is what starts its instances, without a proxy.
     """
     start = base.folder
     if begun(chapter).is_dir():
         start = folder / "start"
         copy_base(chapter, base, start)
-    what = (folder, str(chapter.number), "--folder", str(start))
+    what = ["--folder", str(start)]
+    if chapter.role == "deployment":
+        program = base.folder / shlex.split(base.launch)[-1]
+        what = ["--cmd", shlex.join([sys.executable, str(program)])]
     for check in catalogue.modules()[module].checks:
-        result = grade_forked(*what, *only_unless_all({check.id}))
+        only = only_unless_all({check.id})
+        result = grade_forked(folder, str(chapter.number), *what, *only)
         if result.failed or result.code:
             break
     return result

@@ -26,6 +26,7 @@ from tests.course.starting import does_not_start
 from tests.harness.subject import Process
 
 CHAPTERS = load().chapters
+SERVERS = tuple(chapter for chapter in CHAPTERS if chapter.role != "deployment")
 SECRETS = local_secrets([name for chapter in CHAPTERS for name in chapter.secrets], {})
 WITHIN = 20.0  # seconds for a program to do its part on a busy machine
 
@@ -61,7 +62,7 @@ def test_the_transcript_is_what_running_prints(chapter: Chapter) -> None:
     assert without_times(record.transcript(chapter)) == without_times(recorded)
 
 
-@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.slug)
+@pytest.mark.parametrize("chapter", SERVERS, ids=lambda chapter: chapter.slug)
 async def test_a_chapter_runs_from_a_copy_elsewhere(chapter: Chapter, tmp_path: Path) -> None:
     copy = tmp_path / "elsewhere"
     shutil.copytree(chapter.folder, copy, ignore=shutil.ignore_patterns("__pycache__"))
@@ -74,7 +75,7 @@ async def test_a_chapter_runs_from_a_copy_elsewhere(chapter: Chapter, tmp_path: 
     assert client.returncode == 0, output
 
 
-@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.slug)
+@pytest.mark.parametrize("chapter", SERVERS, ids=lambda chapter: chapter.slug)
 @pytest.mark.parametrize("name", ["client.py", "handshake.py", "silent.py", "away.py", "raw.py"])
 async def test_a_client_of_nobody_says_so_in_one_line(chapter: Chapter, name: str) -> None:
     if not (chapter.folder / name).exists():
@@ -147,7 +148,7 @@ def test_a_setting_that_makes_no_sense_stops_the_start(name: str, value: str) ->
     does_not_start(first_with(name).folder, name, value)
 
 
-@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.slug)
+@pytest.mark.parametrize("chapter", SERVERS, ids=lambda chapter: chapter.slug)
 def test_no_chapter_starts_with_nonsense(chapter: Chapter) -> None:
     name, value = NONSENSE[chapter.number % 3]
     does_not_start(chapter.folder, name, value)

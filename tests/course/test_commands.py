@@ -18,7 +18,8 @@ from course.tools import free_port
 from tests.course.grading import UNWANTED
 from tests.harness.broken import checks_of
 
-CODE = ("course", "chapters", "tests", "course.toml", "requirements", "Makefile", "pyproject.toml")
+CODE = ["course", "chapters", "nginx", "tests", "course.toml", "requirements", "Makefile"]
+CODE += ["pyproject.toml"]
 LONGEST = 120  # seconds for one command on a busy machine
 
 
@@ -125,10 +126,11 @@ def test_a_taken_port_is_told_in_one_line(copy: Path) -> None:
 def test_a_chapter_says_what_to_try_runs_and_ends_on_ctrl_c(copy: Path, chapter: object) -> None:
     number = chapter.number  # type: ignore[attr-defined]
     port = free_port()
+    ports = {"PORT": str(port), "HTTP_PORT": str(port), "HTTPS_PORT": str(free_port())}
     process = subprocess.Popen(
         ["make", f"chapter-{number}"],
         cwd=copy,
-        env={**os.environ, "PORT": str(port), "COURSE_LANG": "en", "PYTHONUNBUFFERED": "1"},
+        env={**os.environ, **ports, "COURSE_LANG": "en", "PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

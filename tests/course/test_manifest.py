@@ -69,7 +69,8 @@ def test_carried_files_are_those_of_the_base_byte_for_byte(chapter: Chapter) -> 
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.slug)
 def test_each_chapter_has_what_a_chapter_has(chapter: Chapter) -> None:
-    for name in ("server.py", "client.py", "index.html", "settings.py", "transcript.txt"):
+    own = ("server.py", "client.py") if chapter.role != "deployment" else ("deploy.py",)
+    for name in (*own, "index.html", "settings.py", "transcript.txt"):
         assert (chapter.folder / name).exists(), name
     for language in LANGUAGES:
         assert (ROOT / "site" / language / "chapters" / f"{chapter.slug}.md").exists()

@@ -76,6 +76,8 @@ class Broken:
         shutil.copytree(origin, folder, ignore=shutil.ignore_patterns("__pycache__", "start"))
         for edit in self.edits:
             path = folder / edit.get("file", main_file)
+            if edit.get("file", "").startswith("nginx/") and not path.exists():
+                shutil.copytree(ROOT / "nginx", folder / "nginx")  # taken before that of the course
             text = path.read_text(encoding="utf-8")
             if text.count(edit["find"]) != 1:
                 times = text.count(edit["find"])

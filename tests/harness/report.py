@@ -24,6 +24,7 @@ LAST_WORDS = 6  # lines of what a dead program printed
 LONGEST_LINE = 400  # characters of anything that the program said
 TYPEABLE_BYTES = 200  # more than that, nobody types
 ONLY_STARTED = "the grader would have to start the program itself"
+LEARNERS_SITE = "127.0.0.1:8443"  # and a deployment
 LEARNERS_PORT = 8080  # where `python server.py` listens when nothing else is said
 # `RangeError: Max payload size exceeded`, `panic: …`: the line that says what it died of.
 ERROR = re.compile(r"\b\w*(?:error|exception|panic|fatal)\w*\b[^:]{0,40}:", re.IGNORECASE)
@@ -161,7 +162,7 @@ class Report:
             return [
                 f"    {secrets}PORT={LEARNERS_PORT} {self.task['name']}   (your program, first)"
             ]
-        program = f"{secrets}../../.venv/bin/python server.py"
+        program = f"{secrets}../../.venv/bin/{load().chapter(self.task['chapter']).run}"
         return [f"    cd {self.task['name']} && {program}   (yours, first)"]
 
     def as_json(self) -> dict[str, Any]:
@@ -245,6 +246,8 @@ def by_hand(exchange: Exchange, here: str) -> list[str]:
     if not whole:
         return []
     request, *frames = next((talk for talk in whole if len(talk) > 1), whole[-1])
+    if exchange.url.startswith("https:"):  # and only curl speaks TLS here
+        return [_curl(request, urlsplit(exchange.url).netloc, LEARNERS_SITE, "-k", scheme="https")]
     if sum(len(raw) for raw in frames) > TYPEABLE_BYTES:
         return []
     if frames:
@@ -257,13 +260,13 @@ def _path(request: bytes) -> str:
     return request.split(b" ", 2)[1].decode("latin-1")
 
 
-def _curl(request: bytes, address: str, here: str) -> str:
+def _curl(request: bytes, address: str, here: str, *options: str, scheme: str = "http") -> str:
     """The same HTTP request for curl: the method, the headers, the path."""
     head, *headers = request.decode("latin-1").partition("\r\n\r\n")[0].split("\r\n")
     method, path = head.split(" ")[:2]
-    words = ["curl", "-i", "--http1.1", "--max-time", "5"]
+    words = ["curl", *options, "-i", "--http1.1", "--max-time", "5"]
     words += ["-X", method] if method != "GET" else []
     for header in headers:
         if not header.lower().startswith("host:"):
             words += ["-H", header.replace(address, here)]
-    return shlex.join([*words, f"http://{here}{path}"])
+    return shlex.join([*words, f"{scheme}://{here}{path}"])

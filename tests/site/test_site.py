@@ -23,6 +23,7 @@ BUILD_SECONDS = 120  # on a busy machine; a build takes about two
 TRACKED = (
     "site",
     "chapters",
+    "nginx",
     "vite-proxy/src",
     "course/capacity.py",
     "build/generated",

