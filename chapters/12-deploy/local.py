@@ -1,6 +1,7 @@
 """Local: what this computer gives to a deployment: a Valkey, ports that are free, and programs."""
 
 import os
+import signal
 import socket
 import sys
 from typing import Any
@@ -17,7 +18,13 @@ def start_valkey() -> Any:
 
     limits = {"maxmemory": "256mb", "maxmemory-policy": "volatile-lru"}
     valkey = ValkeyServer(port=free_ports(1)[0], config=limits)
-    valkey.start()
+    # Ctrl-C in a terminal is told to everybody there; this one inherits that it is not listening,
+    # and ends last, when we say so.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        valkey.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return valkey
 
 
