@@ -1,6 +1,7 @@
 """Local: what this computer gives to a deployment: a Valkey, ports that are free, and programs."""
 
 import os
+import signal
 import socket
 import sys
 from typing import Any
@@ -17,16 +18,35 @@ def start_valkey() -> Any:
 
     limits = {"maxmemory": "256mb", "maxmemory-policy": "volatile-lru"}
     valkey = ValkeyServer(port=free_ports(1)[0], config=limits)
-    valkey.start()
+    # Ctrl-C in a terminal is told to everybody there; this one inherits that it is not listening,
+    # and ends last, when we say so.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        valkey.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return valkey
 
 
+RESERVED: list[socket.socket] = []
+
+
 def free_ports(number: int) -> list[int]:
-    """Ports of loopback that nobody listens on at this moment."""
-    found = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
-    ports = [each.getsockname()[1] for each in found]
+    """Ports of loopback that nobody has, and that nobody gets while this program runs.
+
+    nginx opens a connection for each client, from a port that the system picks: without care that
+    is one that an instance has just left to start anew.
+    """
+    found = [socket.socket() for _ in range(number)]
     for each in found:
-        each.close()
+        each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        each.bind(("127.0.0.1", 0))
+    ports = [each.getsockname()[1] for each in found]
+    if sys.platform == "linux":
+        RESERVED.extend(found)  # bound and not listening: whoever reuses an address may bind it too
+    else:
+        for each in found:
+            each.close()
     return ports
 
 
