@@ -19,6 +19,7 @@ class Watch:
         self.addresses: list[str] = []  # of every request and every WebSocket
         self.sent: list[str | bytes] = []  # every WebSocket message that went out
         self.expected: list[str] = []
+        self.possible: list[str] = []
 
     def begin(self, page: Page) -> None:
         """Watch `page`, its frames and its workers from now on."""
@@ -39,12 +40,16 @@ class Watch:
         """One complaint or more will match this regular expression, and that is right."""
         self.expected.append(pattern)
 
+    def bear(self, pattern: str) -> None:
+        """Complaints that match this regular expression may come or not: a race decides it."""
+        self.possible.append(pattern)
+
     def problems(self) -> list[str]:
         """Complaints nobody expected, expected ones that never came, and requests to elsewhere."""
         found = [
             complaint
             for complaint in self.complaints
-            if not any(re.search(pattern, complaint) for pattern in self.expected)
+            if not any(re.search(it, complaint) for it in self.expected + self.possible)
         ]
         found += [
             f"expected, and never seen: {pattern}"

@@ -15,7 +15,7 @@ import pytest_asyncio
 from tests.harness.again import ask_again
 from tests.harness.door import ADMIN, MEMBER, VISITOR, post
 from tests.harness.exchange import Exchange
-from tests.harness.guest import Guest, guest, is_error, token_of
+from tests.harness.guest import Guest, guest, is_error, stranger, token_of
 from tests.harness.instances import BACK_SECONDS, BUS_TIMEOUT, SLACK, Instance, Instances
 from tests.harness.peer import WITHIN
 from tests.harness.subject import Subject
@@ -158,8 +158,9 @@ async def test_kick_and_logout_at_both(subject: Subject, both: Instances) -> Non
         for bob in bobs:
             await bob.hears_nothing("it is somebody else")
     auth = {"token": token}
-    for carol in carols:
-        await carol.refused("/", auth, "unauthorized", "a token that was logged out at A")
+    for each in (a, b):  # as a newcomer: who was sent away a moment ago may be half in yet
+        newcomer = await stranger(each.subject)
+        await newcomer.refused("/", auth, "unauthorized", "a token that was logged out at A")
 
 
 @check("Wire contract, chapter 11")

@@ -71,7 +71,6 @@ def test_make_alone_lists_commands_and_chapters(copy: Path) -> None:
     assert done.returncode == 0
     assert "make chapter-N" in done.stdout
     assert all(chapter.title["en"] in done.stdout for chapter in load().chapters)
-    assert "(planned)" in done.stdout
 
 
 def test_the_list_speaks_chinese_where_the_reader_does(copy: Path) -> None:
@@ -88,7 +87,6 @@ def test_the_list_speaks_chinese_where_the_reader_does(copy: Path) -> None:
         (["doctor", "URL=ws://127.0.0.1:9/ws"], "no connection to 127.0.0.1:9: connection refused"),
         (["break-nothing"], "there is no lab 'nothing'"),
         (["check-x"], "'x' is not the number of a chapter"),
-        (["start-14"], "chapter 14 is planned, not written yet"),
         (["check-1", "URL=ws://127.0.0.1:9/ws"], "cannot reach ws://127.0.0.1:9/ws"),
         (["check-1", "URL=http://127.0.0.1:9/"], "not of the form ws://host:port/ws"),
         (["check-1", "URL=ws://127.0.0.1:99999/ws"], "Port out of range"),
