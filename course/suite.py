@@ -10,6 +10,7 @@ import argparse
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 from course import console, front, tools
 from course.manifest import ROOT, load
@@ -48,7 +49,21 @@ def setup() -> None:
 
 
 def lint() -> int:
-    """Run every linter, all of them even if one complains; 0 if none does."""
+    """Run every linter, all of them even if one complains; 0 if none does.
+
+    Those of the two languages run side by side.
+    """
+    with ThreadPoolExecutor() as pool:
+        parts = [pool.submit(part) for part in (lint_python, lint_front)]
+    return max([part.result() for part in parts])
+
+
+def lint_front() -> int:
+    linters = front.linters().items()
+    return max([run(name, command, str(front.FRONT)) for name, command in linters])
+
+
+def lint_python() -> int:
     failed = 0
     for name, *arguments in (
         ("formatting", "ruff", "format", "--check", "--quiet", "."),
@@ -56,8 +71,6 @@ def lint() -> int:
         ("types of course and tests", "mypy"),
     ):
         failed |= run(name, [sys.executable, "-m", *arguments])
-    for name, command in front.linters().items():
-        failed |= run(name, command, str(front.FRONT))
     for chapter in load().chapters:
         # Each chapter by itself, as a program of its own; not strict: it is for learners. What
         # mypy has read of the libraries for one it knows for the next.

@@ -20,6 +20,7 @@ from certificate import certificate
 from programs import ASK_SECONDS, Failed, Instance, Program, get
 
 RELOAD_SECONDS = 20.0
+SURE = 8  # answers in a row: until the old workers have heard, some connections are still theirs
 UNCHECKED = ssl.create_default_context()  # we ask ourselves, by a certificate of our own
 UNCHECKED.check_hostname, UNCHECKED.verify_mode = False, ssl.CERT_NONE
 
@@ -34,7 +35,9 @@ def nginx_program() -> str:
 
 
 def server_line(instance: Instance, more: str = "") -> str:
-    state = " down" if instance.down else f" max_fails=3 fail_timeout=2s{more}"
+    # max_fails=0: a request that finds one away tries the other. To write an instance off for a
+    # while after a few failures would, with two of them, leave nobody while the other restarts.
+    state = " down" if instance.down else f" max_fails=0{more}"
     return f"    server 127.0.0.1:{instance.port}{state};"
 
 
@@ -103,13 +106,14 @@ class Proxy(Program):
 
     async def answers(self) -> None:
         """Wait until it answers with the configuration that was written last. Raises Failed."""
-        wanted, said = str(self.generation), ""
+        wanted, right = str(self.generation), 0
         try:
             async with asyncio.timeout(RELOAD_SECONDS):
-                while said != wanted:
+                while right < SURE:
                     if self.process.returncode is not None:
                         raise Failed(f"nginx did not start: {self.last_words}")
                     _, said = await get(settings.HTTPS_PORT, "/nginx/generation", UNCHECKED)
+                    right = right + 1 if said == wanted else 0
                     await asyncio.sleep(ASK_SECONDS)
         except TimeoutError:
             raise Failed(f"nginx does not take its configuration: {self.last_words}") from None

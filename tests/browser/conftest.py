@@ -163,6 +163,14 @@ async def each_chapter(
     return await servers(request.param)
 
 
+@pytest.fixture(params=[1, 3, 9], ids=lambda number: f"chapter {number}")
+async def some_chapter(
+    request: pytest.FixtureRequest, servers: Callable[[int], Awaitable[Server]]
+) -> Server:
+    """One page of each kind: for what the others do by the same code."""
+    return await servers(request.param)
+
+
 @pytest.fixture(params=[1, 3], ids=lambda number: f"chapter {number}")
 async def first_or_last(
     request: pytest.FixtureRequest, servers: Callable[[int], Awaitable[Server]]

@@ -48,11 +48,20 @@ FAINT = """() => {
     return grounds.get(element);
   };
 
+  // Code is thousands of words in a handful of colours: one of each is looked at in each block.
+  const blocks = new Map();
+  const isKnown = (element, block) => {
+    const kinds = blocks.get(block) ?? blocks.set(block, new Set()).get(block);
+    return kinds.size === kinds.add(`${element.className} ${element.parentElement.className}`).size;
+  };
+
   const found = new Set();
   const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (texts.nextNode()) {
     const text = texts.currentNode.data.trim(), element = texts.currentNode.parentElement;
     if (!text || element.closest("script, style, svg, :disabled")) continue;
+    const block = element.closest("pre");
+    if (block && isKnown(element, block)) continue;
     if (!element.checkVisibility({ opacityProperty: true, visibilityProperty: true })) continue;
     const style = getComputedStyle(element), below = ground(element);
     const both = [luminance(over(rgba(style.color), below)), luminance(below)];

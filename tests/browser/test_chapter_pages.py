@@ -87,13 +87,13 @@ def test_what_a_page_does_as_before_it_does_by_the_same_code(number: int) -> Non
 # The connection
 
 
-async def test_it_connects_by_itself(each_chapter: Server, open_chapter: OpenChapter) -> None:
-    page = await open_chapter(each_chapter)
+async def test_it_connects_by_itself(some_chapter: Server, open_chapter: OpenChapter) -> None:
+    page = await open_chapter(some_chapter)
 
     await page.shows("● open")
     await expect(page.page.locator("#ready-state")).to_have_text("1 OPEN")
     await expect(page.page.locator("#buffered")).to_have_text("0 bytes")
-    await expect(page.address).to_have_value(each_chapter.websocket)
+    await expect(page.address).to_have_value(some_chapter.websocket)
     welcome = await page.logged("text", "welcome", kind="in")
     assert [(line.arrow, line.what) for line in await page.lines()] == [
         ("·", "connect"),
@@ -397,11 +397,11 @@ async def test_bad_hexadecimal_is_said_and_not_sent(
 
 
 async def test_markup_in_a_message_is_shown_as_text(
-    each_chapter: Server, open_chapter: OpenChapter
+    some_chapter: Server, open_chapter: OpenChapter
 ) -> None:
-    page = await open_chapter(each_chapter)
+    page = await open_chapter(some_chapter)
 
-    await say(page, each_chapter.number, MARKUP)
+    await say(page, some_chapter.number, MARKUP)
 
     back = await page.logged("text", "onerror", kind="in")
     assert MARKUP in back.content
@@ -699,15 +699,15 @@ async def test_english_leaves_no_chinese_label(
 
 
 async def test_a_conversation_in_chinese(
-    each_chapter: Server, open_chapter: OpenChapter, watch: Watch
+    some_chapter: Server, open_chapter: OpenChapter, watch: Watch
 ) -> None:
-    page = await open_chapter(each_chapter, "zh")
+    page = await open_chapter(some_chapter, "zh")
 
     await page.shows("● 已打开")
     await expect(page.page.locator("#buffered")).to_have_text("0 字节")
     welcome = await page.logged("文本", "welcome")
     assert welcome.size.endswith(" 字节")
-    if each_chapter.number < 3:
+    if some_chapter.number < 3:
         await page.field("文本消息").fill("你好")
         await page.press("→ 发送")
         assert (await page.logged("文本", "你好", kind="in")).size == "6 字节"
@@ -810,8 +810,8 @@ async def test_the_log_follows_its_end_unless_you_scrolled_up(
     assert await log.evaluate(TOP_LINE) == reading
 
 
-async def test_every_control_has_a_name(each_chapter: Server, open_chapter: OpenChapter) -> None:
-    page = await open_chapter(each_chapter)
+async def test_every_control_has_a_name(some_chapter: Server, open_chapter: OpenChapter) -> None:
+    page = await open_chapter(some_chapter)
 
     tree = await page.page.locator("body").aria_snapshot()
 
@@ -836,9 +836,9 @@ FOCUS = """() => {
 
 
 async def test_the_keyboard_reaches_every_control_in_sight(
-    each_chapter: Server, open_chapter: OpenChapter
+    some_chapter: Server, open_chapter: OpenChapter
 ) -> None:
-    page = await open_chapter(each_chapter)
+    page = await open_chapter(some_chapter)
     controls = await page.page.locator(
         ":is(input, select, button):enabled, [tabindex='0']"
     ).evaluate_all("(found) => found.map((element) => element.id)")

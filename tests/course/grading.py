@@ -18,7 +18,7 @@ from course.tools import path_with_wheels
 from tests.course import forked
 from tests.harness.broken import Broken
 
-SHARE = 4  # one check of so many is asked of a broken program that is to pass it
+SHARE = 8  # one check of so many is asked of a broken program that is to pass it
 LONGEST = 240  # seconds for one grading on a busy machine
 
 
@@ -53,8 +53,8 @@ def outcomes(results: Path) -> dict[str, str]:
 def grade_broken(program: Broken, folder: Path) -> Grade:
     """Write a broken program below `build/` (where Node finds its packages) and grade it.
 
-    It is asked the checks that it is said to fail, and a quarter of the others of their modules:
-    for each program another quarter, the same in every run. Left out are costly checks, and those
+    It is asked the checks that it is said to fail, and an eighth of the others of their modules:
+    for each program another eighth, the same in every run. Left out are costly checks, and those
     of a scene that none of its own needs. PROOFS=all in the environment asks all.
     """
     target = ROOT / "build" / "broken" / program.name

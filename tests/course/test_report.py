@@ -23,7 +23,7 @@ import pytest
 from course import catalogue, cli
 from course.manifest import ROOT
 from course.tools import free_port
-from tests.course.grading import UNWANTED, Grade, course, grade
+from tests.course.grading import UNWANTED, Grade, course, grade, grade_forked
 from tests.harness import html, markup, report, sequence, subject
 from tests.harness.broken import Broken
 from tests.harness.exchange import Event, Exchange, folded
@@ -63,7 +63,8 @@ def program(folder: Path, *edits: tuple[str, str]) -> str:
 
 def check(folder: Path, only: str, command: str, *arguments: str, **environment: str) -> Grade:
     """Grade a program of chapter 1; with `only`, no learner's progress is touched."""
-    return grade(folder, "1", "--only", only, "--cmd", command, *arguments, **environment)
+    words = ("1", "--only", only, "--cmd", command, *arguments)
+    return grade(folder, *words, **environment) if environment else grade_forked(folder, *words)
 
 
 def last_line(result: Grade) -> str:
