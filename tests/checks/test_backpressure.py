@@ -72,6 +72,7 @@ class Scene:
         self.sent = 0
         self.got: list[list[int]] = [[] for _ in range(OTHERS)]
         self.moved = asyncio.Event()
+        self.slow_are_gone = asyncio.Event()  # as the server sees it; or the flood is over
         self.read: list[int] = []  # by the slow one that reads in the end
         self.ended: Ended | None = None
         self.figures: list[dict[str, Any]] = []  # of /api/stats, before and after the flood
@@ -93,9 +94,13 @@ class Scene:
             deaf = await self._slow(self.deafened, "room:flood", "room:deaf")
             late = await self._slow(self.told, "room:flood", "room:late")
             async with self._alive(deaf), self._alive(late) as still_late:
-                await self._flood(subject)
+                reading = asyncio.create_task(self._read_at_last(late, still_late))
+                try:
+                    await self._flood(subject)
+                finally:
+                    self.slow_are_gone.set()
+                    await reading
                 await asyncio.gather(
-                    self._read_at_last(late, still_late),
                     self._gone(),
                     self._update(),
                     self._keep_busy(),
@@ -143,6 +148,7 @@ class Scene:
                 await source.publish("room:flood", "flood:message", payload, {"self": False})
                 await self._all_have(self.sent - WINDOW)
                 if last == most and self.sent % 5 == 0 and await self._slow_ones_are_gone(subject):
+                    self.slow_are_gone.set()
                     last = min(self.sent + AFTER, most)
             await self._all_have(self.sent)
         except CheckFailure as failure:
@@ -186,6 +192,7 @@ class Scene:
             await subject.until_members("room:deaf", 0, within=END_SECONDS)
 
     async def _read_at_last(self, late: Member, alive: asyncio.Task[None]) -> None:
+        await self.slow_are_gone.wait()  # and no later: it is not waited for long
         async with self._part(self.told):
             await end(alive)  # from here on it answers by itself
             self.told.exchange.add(late.peer.name, "·", "now it reads on")
