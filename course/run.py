@@ -51,6 +51,8 @@ def main(options: argparse.Namespace) -> int:
         command[0] = sys.executable
     made = local_secrets(chapter.secrets, os.environ)
     board = bring_board() if chapter.number in SHOW_BOARD and "STATIC" not in os.environ else {}
+    if chapter.role == "deployment" and os.environ.get("BOARD"):
+        board = whole_board()
     for name in made:
         print(console.control(WORDS[language()]["made"].format(name)), flush=True)
     # Ctrl-C reaches the whole foreground group: the chapter ends by itself, we wait for it.
@@ -83,6 +85,12 @@ def bring_board() -> dict[str, str]:
     except SystemExit:  # it has said why
         print(WORDS[language()]["plain"], file=sys.stderr, flush=True)
         return {}
+
+
+def whole_board() -> dict[str, str]:
+    """A deployment of the dashboard: its server as every instance, and the built front end."""
+    server = str(load().chapter(SHOW_BOARD[0]).folder)
+    return {"NATIVE": server, "SOCKETIO": server, "STATIC": str(front.build())}
 
 
 def introduction(chapter: Chapter, port: str) -> str:

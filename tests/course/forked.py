@@ -5,6 +5,7 @@ imports it once, and every grading is a fork of that process, with a working dir
 output and exit code of its own. What is graded is forked too, from a nursery, if it is in Python.
 """
 
+import io
 import multiprocessing
 import os
 import sys
@@ -39,6 +40,8 @@ def _check(arguments: list[str], environment: dict[str, str], output: str) -> No
     file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     os.dup2(file, 1)
     os.dup2(file, 2)
+    assert isinstance(sys.stdout, io.TextIOWrapper)
+    sys.stdout.reconfigure(line_buffering=True)  # both streams go there, in the order of writing
     from course.cli import main
 
     code = main(["check", *arguments])
