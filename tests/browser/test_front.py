@@ -26,8 +26,6 @@ from tests.browser.conftest import NewPage
 from tests.browser.looks import faint, overflow
 from tests.browser.watch import Watch
 
-pytestmark = pytest.mark.xdist_group("chapter pages")
-
 QUICK_MS = 100  # the ceiling of the hook's first wait
 SECONDS = 2.0  # in which nothing more may happen
 # Our hook in each scene: connections opened by it, and live in the end.
@@ -124,7 +122,9 @@ async def test_what_one_does_the_other_sees_and_roles_differ(
     await log_in(alice, front.address, "alice", "wonderland")
     await expect(badge(alice)).to_have_text(re.compile("live"))
     await log_in(bob, front.address, "bob", "builder", "zh")
+    await expect(badge(bob, "连接")).to_have_text(re.compile("实时"))
     await bob.get_by_role("radio", name="Socket.IO").check()
+    await until_connected(front, native=1, socketio=1)
     await expect(badge(bob, "连接")).to_have_text(re.compile("实时"))
     await expect(bob.locator("[data-key]").first).to_be_visible()
     socket_io = f"{front.address}socket.io/".replace("http", "ws")

@@ -14,8 +14,6 @@ from tests.browser.conftest import NewPage
 from tests.browser.looks import faint, overflow
 from tests.browser.watch import Watch
 
-pytestmark = pytest.mark.xdist_group("chapter pages")
-
 STANDS_MS = 30_000  # until a deployment stands or the doctor has been there, on a busy machine
 RIGHT = {"blob-echo": "Text that comes as a Blob", "wrong-path": "The wrong path"}
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
 from playwright.async_api import Page, expect
 
 from tests.browser.browsing import NARROW
 from tests.browser.chapter_page import Server, running
 from tests.browser.conftest import NewPage
 from tests.browser.looks import faint, overflow
-
-pytestmark = pytest.mark.xdist_group("chapter pages")
 
 
 async def log_in(page: Page, server: Server, language: str, login: str, dialect: str) -> None:
