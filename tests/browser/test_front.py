@@ -20,11 +20,12 @@ from websockets.asyncio.client import ClientConnection, connect
 from course import front as build
 from course import hooks, tools
 from course.wire import Wire
-from tests.browser.browsing import NARROW
+from tests.browser.browsing import NARROW, PATIENCE_MS
 from tests.browser.chapter_page import Server, running
 from tests.browser.conftest import NewPage
 from tests.browser.looks import faint, overflow
 from tests.browser.watch import Watch
+from tests.harness.again import ask_again
 
 QUICK_MS = 100  # the ceiling of the hook's first wait
 SECONDS = 2.0  # in which nothing more may happen
@@ -92,13 +93,13 @@ def badge(page: Page, name: str = "Connection") -> Locator:
 
 async def until_connected(front: Front, **wanted: int) -> None:
     """Wait until the server has so many connections of each kind, no more and no fewer."""
-    async with asyncio.timeout(10):
-        while True:
-            said = (await fetch(f"{front.server.page}metrics", None, "")).decode()
-            found = re.findall(r'^ws_connections\{dialect="(\w+)"\} (\d+)$', said, re.MULTILINE)
-            if {kind: int(number) for kind, number in found} == wanted:
-                return
-            await asyncio.sleep(0.05)
+
+    async def connected() -> dict[str, int]:
+        said = (await fetch(f"{front.server.page}metrics", None, "")).decode()
+        found = re.findall(r'^ws_connections\{dialect="(\w+)"\} (\d+)$', said, re.MULTILINE)
+        return {kind: int(number) for kind, number in found}
+
+    assert await ask_again(connected, lambda said: said == wanted, PATIENCE_MS / 1000) == wanted
 
 
 async def tab_to(page: Page, target: Locator) -> None:

@@ -11,6 +11,7 @@ import pytest_asyncio
 
 from course.frames import build
 from course.wire import Wire
+from tests.harness.again import ask_again
 from tests.harness.exchange import Exchange
 from tests.harness.peer import MASK, PING, Ended, Peer
 from tests.harness.subject import Subject
@@ -177,10 +178,11 @@ async def _closing(peer: Peer, until: float) -> bool:
 
     Who does not read is told of no end by asyncio, so this looks again and again.
     """
-    loop = asyncio.get_running_loop()
-    while not peer.writer.transport.is_closing() and loop.time() < until:  # noqa: ASYNC110
-        await asyncio.sleep(0.05)
-    return peer.writer.transport.is_closing()
+
+    async def closing() -> bool:
+        return peer.writer.transport.is_closing()
+
+    return await ask_again(closing, bool, until - asyncio.get_running_loop().time())
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

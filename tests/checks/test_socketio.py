@@ -525,6 +525,8 @@ async def test_burst_over_polling(subject: Subject) -> None:
     slow = await subject.dial()
     for part in (head.encode(), large[:20_000], large[20_000:40_000], large[40_000:]):
         await slow.send_raw(part, f"{len(part)} bytes of a POST")
+        # Nothing tells when a server has read. Two parts that it reads together are right as well:
+        # the pause makes a wrong server show itself, and a right one never fails for want of it.
         await asyncio.sleep(0.05)
 
     packet = await peer.packet("the event of 60 KB")
