@@ -22,10 +22,11 @@ from typing import Any
 from urllib.parse import urlencode
 
 import websockets
-from playwright.async_api import Browser, Error, Page, async_playwright
+from playwright.async_api import Error, Page
 from websockets.asyncio.server import Server, ServerConnection
 
 from course import front, tools
+from course.browser import chromium
 from course.manifest import ROOT
 
 RESULTS = ROOT / "site" / "data" / "hooks.json"
@@ -317,17 +318,3 @@ async def measure() -> int:
     result = {"measured": when, "machine": machine, "scenes": counts}
     RESULTS.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     return 0
-
-
-@contextlib.asynccontextmanager
-async def chromium() -> AsyncIterator[Browser]:
-    arguments = [*tools.CHROMIUM_ARGUMENTS, "--no-proxy-server"]
-    if tools.is_root():
-        arguments.append("--no-sandbox")  # its sandbox refuses to run as root
-    async with (
-        async_playwright() as playwright,
-        await playwright.chromium.launch(
-            executable_path=tools.chromium(), args=arguments
-        ) as browser,
-    ):
-        yield browser

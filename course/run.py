@@ -16,7 +16,7 @@ from course.language import language
 from course.manifest import ROOT, Chapter, load
 from course.tools import local_secrets
 
-SHOW_BOARD = (14,)  # chapters that hand out the front end of vite-proxy/, which needs 14's server
+DASHBOARD = 14  # the chapter whose server the front end of vite-proxy/ needs
 
 WORDS = {
     "en": {
@@ -50,9 +50,7 @@ def main(options: argparse.Namespace) -> int:
     if command[0] == "python":
         command[0] = sys.executable
     made = local_secrets(chapter.secrets, os.environ)
-    board = bring_board() if chapter.number in SHOW_BOARD and "STATIC" not in os.environ else {}
-    if chapter.role == "deployment" and os.environ.get("BOARD"):
-        board = whole_board()
+    board = bring_board(chapter)
     for name in made:
         print(console.control(WORDS[language()]["made"].format(name)), flush=True)
     # Ctrl-C reaches the whole foreground group: the chapter ends by itself, we wait for it.
@@ -76,21 +74,23 @@ def bring_client() -> None:
     print("no socket.io-client here: `make setup` brings it for the page", file=sys.stderr)
 
 
-def bring_board() -> dict[str, str]:
-    """Where the built front end is, for a server that hands it out; without, it has a page."""
-    if not (front.FRONT / "package-lock.json").exists():
-        return {}  # a copy of the course without it
+def bring_board(chapter: Chapter) -> dict[str, str]:
+    """The settings by which a chapter shows the built front end; none for most chapters.
+
+    The dashboard's own server has a page for where it cannot be built. A deployment shows it if
+    BOARD is set, with that server as every instance.
+    """
+    if chapter.role == "deployment" and os.environ.get("BOARD"):
+        server = str(load().chapter(DASHBOARD).folder)
+        return {"NATIVE": server, "SOCKETIO": server, "STATIC": str(front.build())}
+    a_copy_without_it = not (front.FRONT / "package-lock.json").exists()
+    if chapter.number != DASHBOARD or "STATIC" in os.environ or a_copy_without_it:
+        return {}
     try:
         return {"STATIC": str(front.build())}
     except SystemExit:  # it has said why
         print(WORDS[language()]["plain"], file=sys.stderr, flush=True)
         return {}
-
-
-def whole_board() -> dict[str, str]:
-    """A deployment of the dashboard: its server as every instance, and the built front end."""
-    server = str(load().chapter(SHOW_BOARD[0]).folder)
-    return {"NATIVE": server, "SOCKETIO": server, "STATIC": str(front.build())}
 
 
 def introduction(chapter: Chapter, port: str) -> str:

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 
-from playwright.async_api import Browser, Error, Page, ViewportSize, async_playwright
+from playwright.async_api import Browser, Error, Page, ViewportSize
 
-from course import tools
+from course import browser
 
 WIDE: ViewportSize = {"width": 1280, "height": 800}
 NARROW: ViewportSize = {"width": 360, "height": 740}  # a small telephone
 PATIENCE_MS = 10_000  # for anything a page should do at once, on a busy machine
 
-# No name but loopback is resolved and no proxy is asked, so a page that wants something from
-# elsewhere cannot have it.
-HERMETIC = (
-    "--no-proxy-server",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
-)
+# No name but loopback is resolved, so a page that wants something from elsewhere cannot have it.
+HERMETIC = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"
 # A diagram is drawn into a closed shadow tree; this leaves it open, so that it can be looked at.
 OPEN_SHADOWS = """
 const attach = Element.prototype.attachShadow;
@@ -30,19 +25,9 @@ Element.prototype.attachShadow = function (how) {
 FORGET = "if (location.protocol === 'http:') { localStorage.clear(); sessionStorage.clear(); }"
 
 
-@contextlib.asynccontextmanager
-async def chromium() -> AsyncIterator[Browser]:
-    """The browser of this machine, started without a window."""
-    arguments = [*tools.CHROMIUM_ARGUMENTS, *HERMETIC]
-    if tools.is_root():
-        arguments.append("--no-sandbox")  # its sandbox refuses to run as root
-    async with (
-        async_playwright() as playwright,
-        await playwright.chromium.launch(
-            executable_path=tools.chromium(), args=arguments
-        ) as browser,
-    ):
-        yield browser
+def chromium() -> AbstractAsyncContextManager[Browser]:
+    """The browser of this machine, which reaches nothing but this machine."""
+    return browser.chromium(HERMETIC)
 
 
 class Visitors:
