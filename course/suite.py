@@ -15,10 +15,6 @@ from concurrent.futures import ThreadPoolExecutor
 from course import console, front, tools
 from course.manifest import ROOT, load
 
-# Four times the cores: most tests wait for a heartbeat or a process, few compute. With six times
-# they end a little sooner, and a slow reader becomes too slow for the server.
-WORKERS = str(4 * (os.cpu_count() or 2))
-
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     subparsers.add_parser("setup", help="bring all that the tests need")
@@ -82,8 +78,8 @@ def lint_python() -> int:
 
 
 def pytest(arguments: list[str]) -> int:
-    """One run of pytest over everything."""
-    command = [sys.executable, "-m", "pytest", "-p", "tests.spread", "-n", WORKERS, "-q"]
+    """One run of pytest over everything, in as many processes as tests/spread.py says."""
+    command = [sys.executable, "-m", "pytest", "-p", "tests.spread", "-n", "auto", "-q"]
     return subprocess.call([*command, *arguments], cwd=ROOT, env=environment())
 
 

@@ -5,8 +5,10 @@ Each is looked for, then installed if that needs no question, else the message s
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import random
 import secrets
 import shutil
 import socket
@@ -97,11 +99,19 @@ def local_secrets(names: Iterable[str], environment: Mapping[str, str]) -> dict[
     return {name: secrets.token_hex(32) for name in names if not environment.get(name)}
 
 
+# Below those that Linux, macOS and Windows give to whoever connects: there, a client could take the
+# port between our look and the start of the server that it is for.
+PORTS = range(20_000, 32_768)
+
+
 def free_port() -> int:
-    """A loopback port that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A loopback port that nobody listens on at this moment, and that few will ask for next."""
+    for _ in range(1000):
+        port = random.choice(PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    console.stop("no loopback port is free")
 
 
 def curl() -> str:

@@ -1,23 +1,28 @@
 """How the tests are spread over processes, as a plugin of pytest (`make test` loads it).
 
-All tests of one file that share a browser or a built site go to one process, and the chapters'
-pages to two, so that few browsers run at a time beside the many tests that wait; every other test
-goes by itself to the next process that is free. The largest units are begun first, then what waits
-longest, so that no core stands idle at the end. (The marker `xdist_group` would say the same, but
-pytest-xdist 3.8 loses it under pytest 9.2 without a word.)
+All tests of one file that share a browser, a built site or the gradings under way go to one
+process, and the chapters' pages to two; every other test goes by itself to the next process that is
+free. What takes longest is begun first, so that no core stands idle at the end. (The marker
+`xdist_group` would say the same, but pytest-xdist 3.8 loses it under pytest 9.2 without a word.)
 """
 
+import os
 import re
 
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling, Scheduling
 
-TOGETHER = ("tests/browser/", "tests/site/")
-# In this order: what mostly waits, beside the browsers that compute; then what takes long.
-LONGEST = (
-    "tests/course/test_proofs.py::test_a_broken_program",
-    "tests/course/test_proofs.py",
+# One has the gradings, which mostly wait (tests/course/conftest.py); the others compute. More of
+# them would end no sooner, and what is to answer in time would answer too late.
+WORKERS = 1 + 2 * (os.cpu_count() or 2)
+
+PROOFS = "tests/course/test_proofs.py"
+TOGETHER = (PROOFS, "tests/browser/", "tests/site/")
+LONGEST = (  # in this order, and then all others
+    PROOFS,
+    "tests/browser/",
+    "tests/site/",
     "tests/course/test_delivery.py",
     "tests/deploy/",
 )
@@ -25,7 +30,7 @@ PAGE = re.compile(r"tests/browser/test_page_(\d+)\.py")
 
 
 class Spread(LoadScopeScheduling):
-    """One unit of work is a file of these folders, half of the pages, or one test."""
+    """One unit of work is a file of TOGETHER, half of the pages, or one test."""
 
     def _split_scope(self, nodeid: str) -> str:
         if page := PAGE.match(nodeid):
@@ -39,6 +44,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return next(named, len(LONGEST))
 
     items.sort(key=rank)
+
+
+@pytest.hookimpl(tryfirst=True)  # before what xdist thinks itself
+def pytest_xdist_auto_num_workers() -> int:
+    return WORKERS
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:

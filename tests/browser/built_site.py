@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import functools
+import io
+import json
 import os
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any, BinaryIO
 
 from playwright.async_api import Page, expect
 
@@ -42,8 +45,42 @@ def build_once(temporary: Path) -> Path:
     return target
 
 
+Instead = Mapping[str, Callable[[bytes], bytes]]
+
+
+def nothing(content: bytes) -> bytes:
+    return b""
+
+
+def no_sections(index: bytes) -> bytes:
+    """A search index in which nothing is found."""
+    return json.dumps({**json.loads(index), "docs": []}).encode()
+
+
+# Every page reads the index to be ready for a search; most of a visit's work is that.
+UNSEARCHABLE = {"search_index.json": no_sections}
+# The theme's script is most of the rest, and the same on every page.
+WITHOUT_THEME = {"bundle.*.min.js": nothing}
+
+
 class Handler(SimpleHTTPRequestHandler):
     """Files that may be cached: each run has a server of its own, so none can be stale."""
+
+    def __init__(self, *arguments: Any, instead: Instead, **named: Any) -> None:
+        self.instead = instead
+        super().__init__(*arguments, **named)
+
+    def send_head(self) -> BinaryIO | None:
+        path = Path(self.translate_path(self.path))
+        for pattern, replace in self.instead.items():
+            if path.match(pattern) and path.exists():
+                content = replace(path.read_bytes())
+                self.send_response(200)
+                self.send_header("Content-Type", self.guess_type(path))
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                return io.BytesIO(content)
+        return super().send_head()
 
     def end_headers(self) -> None:
         self.send_header("Cache-Control", "max-age=3600")
@@ -54,9 +91,13 @@ class Handler(SimpleHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def serving(folder: Path) -> Iterator[str]:
-    """Serve `folder` on a free loopback port; yields its address, with a slash at the end."""
-    handler = functools.partial(Handler, directory=str(folder))
+def serving(folder: Path, instead: Instead | None = None) -> Iterator[str]:
+    """Serve `folder` on a free loopback port; yields its address, with a slash at the end.
+
+    instead  what is given in place of the files whose names match a pattern: for what costs the
+             browser more than a test would learn from it.
+    """
+    handler = functools.partial(Handler, directory=str(folder), instead=instead or {})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()

@@ -187,6 +187,13 @@ def site_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def site(site_folder: Path) -> Iterator[str]:
-    """The address of the lessons."""
+    """The address of the lessons, in which nothing can be searched for."""
+    with built_site.serving(site_folder, built_site.UNSEARCHABLE) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def whole_site(site_folder: Path) -> Iterator[str]:
+    """The address of the lessons, with their search."""
     with built_site.serving(site_folder) as address:
         yield address

@@ -14,7 +14,7 @@ from playwright.async_api import Locator, Page, expect
 
 from course.manifest import LANGUAGES, ROOT, load
 from tests.browser.browsing import NARROW, WIDE, Visitors
-from tests.browser.built_site import PAGES, PREFIX, drawn
+from tests.browser.built_site import PAGES, PREFIX, WITHOUT_THEME, drawn, serving
 from tests.browser.conftest import NewPage
 from tests.browser.looks import faint, overflow
 from tests.browser.watch import Watch
@@ -95,7 +95,6 @@ READY = """() => {
   document.querySelector(".md-header").remove();
   for (const box of document.querySelectorAll("details")) box.open = true;
 }"""
-THEME = "**/bundle.*.min.js"
 # A page that is light in one language is dark in the other, and its neighbour the other way.
 SCHEME = {"en": ("default", "slate"), "zh": ("slate", "default")}
 
@@ -116,6 +115,7 @@ async def look_at(page: Page, where: str, scheme: str) -> Seen:
 
 @dataclass
 class Survey:
+    site: str
     pages: dict[str, dict[str, Seen]]  # language → page → what was seen
     watch: Watch
 
@@ -127,26 +127,27 @@ class Survey:
 
 
 @pytest.fixture(scope="module")
-async def survey(visitors: Visitors, site: str) -> Survey:
+async def survey(visitors: Visitors, site_folder: Path) -> Survey:
     """A look at every page, once, without the theme's script, which is most of a visit's work.
 
     It is the same on every page: the tests of the home page, of search and of diagrams have it.
     """
     watch = Watch()
     page = await visitors.arrive(viewport=NARROW)
-    await page.route(THEME, lambda route: route.fulfill(body=""))
     watch.begin(page)
-    pages = {
-        language: {
-            name: await look_at(page, address(site, language, name), SCHEME[language][number % 2])
-            for number, name in enumerate(PAGES)
+    with serving(site_folder, WITHOUT_THEME) as site:
+        pages = {
+            language: {
+                name: await look_at(
+                    page, address(site, language, name), SCHEME[language][number % 2]
+                )
+                for number, name in enumerate(PAGES)
+            }
+            for language in LANGUAGES
         }
-        for language in LANGUAGES
-    }
-    watch.end(page)
-    await page.unroute(THEME)
-    await visitors.leave(page)
-    return Survey(pages, watch)
+        watch.end(page)
+        await visitors.leave(page)
+    return Survey(site, pages, watch)
 
 
 async def test_no_page_complains_or_asks_elsewhere(survey: Survey) -> None:
@@ -261,13 +262,11 @@ async def test_a_dissector_stands_where_frames_are_taught(survey: Survey) -> Non
     assert having == {(language, name) for language in LANGUAGES for name in pages}
 
 
-async def test_the_navigation_names_every_page_and_marks_this_one(
-    survey: Survey, site: str
-) -> None:
+async def test_the_navigation_names_every_page_and_marks_this_one(survey: Survey) -> None:
     for language, name, seen in survey.all():
-        everywhere = [address(site, language, other) for other in PAGES]
+        everywhere = [address(survey.site, language, other) for other in PAGES]
         assert sorted(seen.navigation) == sorted(everywhere), (language, name)
-        assert set(seen.here) == {address(site, language, name)}, (language, name)
+        assert set(seen.here) == {address(survey.site, language, name)}, (language, name)
 
 
 async def test_every_lesson_has_the_same_table_of_contents(survey: Survey) -> None:
@@ -361,9 +360,9 @@ async def look_for(page: Page, words: str) -> Locator:
     return results
 
 
-async def test_search_finds_english(site: str, new_page: NewPage) -> None:
+async def test_search_finds_english(whole_site: str, new_page: NewPage) -> None:
     page = await new_page()
-    await page.goto(address(site, "en", ""))
+    await page.goto(address(whole_site, "en", ""))
 
     results = await look_for(page, "handshake")
     await expect(results.first).to_contain_text("handshake")
@@ -374,9 +373,9 @@ async def test_search_finds_english(site: str, new_page: NewPage) -> None:
     await expect(page.locator("article mark").first).to_have_text(re.compile("handshake", re.I))
 
 
-async def test_search_finds_chinese(site: str, new_page: NewPage) -> None:
+async def test_search_finds_chinese(whole_site: str, new_page: NewPage) -> None:
     page = await new_page()
-    await page.goto(address(site, "zh", ""))
+    await page.goto(address(whole_site, "zh", ""))
 
     results = await look_for(page, "心跳")
     await expect(results.locator("mark").first).to_have_text("心跳")
@@ -393,7 +392,7 @@ WORDS = {"en": ("masking", "HEARTBEAT_SECONDS"), "zh": ("掩码", "masking", "HE
 
 @both_languages
 async def test_search_finds_every_page_that_says_a_word(
-    language: str, site: str, site_folder: Path, new_page: NewPage
+    language: str, whole_site: str, site_folder: Path, new_page: NewPage
 ) -> None:
     page = await new_page()
     index = site_folder / PREFIX[language] / "search" / "search_index.json"
@@ -401,11 +400,11 @@ async def test_search_finds_every_page_that_says_a_word(
 
     for word in WORDS[language]:
         saying = {
-            address(site, language, section["location"].partition("#")[0])
+            address(whole_site, language, section["location"].partition("#")[0])
             for section in sections
             if word.lower() in re.sub("\\u200b", "", section["title"] + section["text"]).lower()
         }
-        await page.goto(address(site, language, ""))
+        await page.goto(address(whole_site, language, ""))
         results = await look_for(page, word)
 
         for shown in range(AT_ONCE, len(saying), AT_ONCE):  # more of them when you come to the end

@@ -9,7 +9,9 @@ import io
 import multiprocessing
 import os
 import sys
+from multiprocessing import connection
 from pathlib import Path
+from threading import Lock
 
 from course.manifest import ROOT
 from tests.course.nursery import Nursery
@@ -17,17 +19,27 @@ from tests.harness import spawning
 
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(["tests.course.warm"])
+# To start a process is to ask how the earlier ones have ended, and only one may read each answer.
+FAMILY = Lock()
 
 
 def check(arguments: list[str], environment: dict[str, str], output: Path, within: float) -> int:
-    """`python -m course check ARGUMENTS`; its output goes to a file. Raises TimeoutError."""
+    """`python -m course check ARGUMENTS`; its output goes to a file. Raises TimeoutError.
+
+    Several threads may do this at a time.
+    """
     process = FORKS.Process(target=_check, args=(arguments, environment, str(output)))
-    process.start()
-    process.join(within)
-    if process.exitcode is None:
+    with FAMILY:
+        process.start()
+    ended = connection.wait([process.sentinel], within)
+    if not ended:
         process.terminate()  # the grader ends what it has started
+        connection.wait([process.sentinel])
+    with FAMILY:
         process.join()
+    if not ended:
         raise TimeoutError(f"course check {' '.join(arguments)} was not done in {within:.0f} s")
+    assert process.exitcode is not None
     return process.exitcode
 
 

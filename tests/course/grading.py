@@ -50,7 +50,7 @@ def outcomes(results: Path) -> dict[str, str]:
     return {check["id"]: check["outcome"] for check in checks}
 
 
-def grade_broken(program: Broken, folder: Path) -> Grade:
+def grade_broken(folder: Path, program: Broken) -> Grade:
     """Write a broken program below `build/` (where Node finds its packages) and grade it.
 
     It is asked the checks that it is said to fail, and an eighth of the others of their modules:
@@ -76,7 +76,7 @@ def grade_broken(program: Broken, folder: Path) -> Grade:
     return grade_forked(folder, str(program.chapter), flag, shlex.join(words), *only)
 
 
-def grade_base(chapter: Chapter, base: Chapter, module: str, folder: Path) -> Grade:
+def grade_base(folder: Path, chapter: Chapter, module: str) -> Grade:
     """Grade the chapter before as this one, which it is not: up to the first check that it fails.
 
     module  one that this chapter adds; its checks are asked one by one, for one failure is proof
@@ -84,6 +84,8 @@ def grade_base(chapter: Chapter, base: Chapter, module: str, folder: Path) -> Gr
 
     As a deployment it is what starts its instances, without a proxy.
     """
+    base = load().base(chapter)
+    assert base is not None
     start = base.folder
     if begun(chapter).is_dir():
         start = folder / "start"

@@ -14,6 +14,7 @@ import pytest
 from course import catalogue
 from course.manifest import Chapter, load
 from tests.course.grading import (
+    Grade,
     asked_of_ours,
     grade,
     grade_base,
@@ -43,33 +44,32 @@ def by_slug(chapter: Chapter) -> str:
     return chapter.slug
 
 
+def grade_own(folder: Path, chapter: Chapter) -> Grade:
+    only = only_unless_all(asked_of_ours(chapter)) if chapter.also else []
+    return grade_forked(folder, str(chapter.number), "--solution", *only)
+
+
+@pytest.mark.graded(by=grade_own, computes=True)
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=by_slug)
-def test_our_own_chapter_passes_every_check(chapter: Chapter, tmp_path: Path) -> None:
-    asked = asked_of_ours(chapter)
-    only = only_unless_all(asked) if chapter.also else []
-
-    result = grade_forked(tmp_path, str(chapter.number), "--solution", *only)
-
+def test_our_own_chapter_passes_every_check(chapter: Chapter, result: Grade) -> None:
     assert result.failed == set(), result.output
-    assert set(result.outcomes) == asked
+    assert set(result.outcomes) == asked_of_ours(chapter)
     assert set(result.outcomes.values()) == {"passed"}
     assert result.code == 0
 
 
+@pytest.mark.graded(by=grade_base)
 @pytest.mark.parametrize(
     ("chapter", "module"),
     [(chapter, module) for chapter in CHAPTERS if chapter.builds_on for module in chapter.adds],
     ids=lambda value: value if isinstance(value, str) else value.slug,
 )
 def test_the_base_fails_a_check_of_every_new_module(
-    chapter: Chapter, module: str, tmp_path: Path
+    chapter: Chapter, module: str, result: Grade
 ) -> None:
+    assert any(name.startswith(f"{module}::") for name in result.failed), result.output
     base = load().base(chapter)
     assert base is not None
-
-    result = grade_base(chapter, base, module, tmp_path)
-
-    assert any(name.startswith(f"{module}::") for name in result.failed), result.output
     if base.dialect == chapter.dialect:  # else not even the members of the rooms get in
         failed = {name.partition("::")[0] for name in result.failed}
         others = {name for other in load().bases(chapter)[1:] for name in load().checks(other)}
@@ -77,10 +77,9 @@ def test_the_base_fails_a_check_of_every_new_module(
     assert result.code == 1
 
 
+@pytest.mark.graded(by=grade_broken)
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
-def test_a_broken_program_fails_the_checks_it_names(program: Broken, tmp_path: Path) -> None:
-    result = grade_broken(program, tmp_path)
-
+def test_a_broken_program_fails_the_checks_it_names(program: Broken, result: Grade) -> None:
     assert result.failed - program.perhaps == program.fails, result.output
     assert result.code == 1
 
@@ -92,13 +91,14 @@ def test_every_check_is_failed_by_a_broken_program() -> None:
     assert every - caught == set()
 
 
-@pytest.mark.parametrize("name", OTHERS)
-def test_a_right_program_of_another_make_passes(name: str, tmp_path: Path) -> None:
+def grade_other(folder: Path, name: str) -> Grade:
     number, interpreter = OTHERS[name]
-    folder, main_file, _ = broken.BASES[name]
-    path = folder / main_file
+    where, main_file, _ = broken.BASES[name]
+    return grade(folder, str(number), "--cmd", shlex.join([interpreter, str(where / main_file)]))
 
-    result = grade(tmp_path, str(number), "--cmd", shlex.join([interpreter, str(path)]))
 
+@pytest.mark.graded(by=grade_other, computes=True)
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_right_program_of_another_make_passes(name: str, result: Grade) -> None:
     assert result.failed == set(), result.output
     assert result.code == 0

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-AGAIN_SECONDS = 0.05  # between two questions
+SOON, LATE = 0.02, 0.25  # seconds between the first two questions, and the most between two
 
 Answer = TypeVar("Answer")
 
@@ -16,10 +16,12 @@ async def ask_again(
 ) -> Answer:
     """Ask until the answer is enough, or `within` seconds have passed; returns the last answer.
 
-    Whoever asks says what is wrong with an answer that is not enough.
+    It asks less and less often: what has not come soon is mostly waited for in vain. Whoever asks
+    says what is wrong with an answer that is not enough.
     """
     now = asyncio.get_running_loop().time
-    until = now() + within
-    while not enough(answer := await ask()) and now() < until:  # noqa: ASYNC110 - nothing tells
-        await asyncio.sleep(AGAIN_SECONDS)
+    until, pause = now() + within, SOON
+    while not enough(answer := await ask()) and now() < until:
+        await asyncio.sleep(min(pause, max(until - now(), 0)))
+        pause = min(2 * pause, LATE)
     return answer
