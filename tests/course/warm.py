@@ -11,6 +11,8 @@ for library in ("aiohttp.web", "jwt", "redis.asyncio", "socketio", "websockets.a
     import_module(library)
 catalogue.modules()
 
-# What is here now stays: a fork need not look through it for garbage, nor copy it to do so.
+# What is here now stays: a fork need not look through it for garbage, nor copy it to do so. And it
+# lives for seconds: less searching for what little there is (nursery.py sets this back).
 gc.collect()
 gc.freeze()
+gc.set_threshold(20_000)
