@@ -1,21 +1,27 @@
-"""`course check` in a process that is forked, not started: for the many broken programs.
+"""`course check`, and the course's programs, in processes that are forked, not started.
 
-To start Python and import pytest costs more than most gradings. So one process for each test worker
-imports it once, and every grading is a fork of that process, with a working directory, environment,
-output and exit code of its own. What is graded is forked too, from a nursery, if it is in Python.
+To start Python and import its libraries costs more than most gradings, and half of what many a test
+of a page costs. So one process for each test worker imports them once. Every grading is a fork of
+that process, with a working directory, environment, output and exit code of its own. What is
+graded, and what the tests start as a `Process` of the harness, is forked too, from a nursery, if it
+is in Python.
 """
 
 import io
 import multiprocessing
 import os
+import socket
 import sys
+from collections.abc import Mapping
+from functools import cache
 from multiprocessing import connection
 from pathlib import Path
 from threading import Lock
 
 from course.manifest import ROOT
-from tests.course.nursery import Nursery
+from tests.course.nursery import Nursery, serve
 from tests.harness import spawning
+from tests.harness.spawning import Child
 
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(["tests.course.warm"])
@@ -41,6 +47,29 @@ def check(arguments: list[str], environment: dict[str, str], output: Path, withi
         raise TimeoutError(f"course check {' '.join(arguments)} was not done in {within:.0f} s")
     assert process.exitcode is not None
     return process.exitcode
+
+
+async def spawn(
+    command: list[str], cwd: str | None, environment: Mapping[str, str], stdin: int
+) -> Child:
+    """As spawning.Spawn, for a test: in a nursery that the fork server begins when it is needed."""
+    return await _nursery().spawn(command, cwd, environment, stdin)
+
+
+@cache
+def _nursery() -> Nursery:
+    def begin(link: socket.socket) -> None:
+        with FAMILY:
+            FORKS.Process(target=serve, args=(link,), daemon=True).start()
+
+    return Nursery(begin)
+
+
+def end() -> None:
+    """End that nursery, and what it has forked."""
+    if _nursery.cache_info().currsize:
+        _nursery().link.close()
+        _nursery.cache_clear()
 
 
 def _check(arguments: list[str], environment: dict[str, str], output: str) -> None:

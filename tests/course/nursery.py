@@ -10,6 +10,7 @@ checks rests on this: whatever a learner has graded is started.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import gc
 import io
@@ -22,7 +23,7 @@ import socket
 import sys
 import traceback
 from asyncio.subprocess import PIPE
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -68,13 +69,19 @@ class Forked:
 
 
 class Nursery:
-    """The process that forks, as its user sees it. Make it before anything else has begun."""
+    """The process that forks, as its user sees it.
 
-    def __init__(self) -> None:
+    begin  lets another process `serve()` the end of the link that it is given. Without it this
+           process is forked: then make it before anything else has begun.
+    """
+
+    def __init__(self, begin: Callable[[socket.socket], None] | None = None) -> None:
         self.link, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        if os.fork() == 0:
+        if begin is not None:
+            begin(there)
+        elif os.fork() == 0:
             self.link.close()
-            _serve(there)
+            serve(there)
         there.close()
 
     async def spawn(
@@ -120,7 +127,7 @@ async def _writer(fd: int) -> asyncio.StreamWriter:
     return asyncio.StreamWriter(transport, protocol, None, loop)
 
 
-def _serve(link: socket.socket) -> NoReturn:
+def serve(link: socket.socket) -> NoReturn:
     """Fork for every request, and tell each child's fate, until the grader has ended."""
     woken, wake = os.pipe()
     os.set_blocking(wake, False)
@@ -199,6 +206,7 @@ def _become(request: dict[str, Any], fds: list[int]) -> NoReturn:
         traceback.print_exc()
         code = 1
         interrupted = isinstance(error, KeyboardInterrupt)
+    atexit._run_exitfuncs()  # as multiprocessing does it: nothing else calls them before os._exit
     with contextlib.suppress(OSError):  # nobody reads it any more
         sys.stdout.flush()
         sys.stderr.flush()

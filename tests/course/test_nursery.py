@@ -56,6 +56,10 @@ PROGRAMS = {
     "a session of its own": ("import os\nprint(os.getpid() == os.getsid(0))\n", ""),
     "SIGTERM": (HELLO + "import time\ntime.sleep(60)\n", "terminate"),
     "Ctrl-C": (HELLO + "import time\ntime.sleep(60)\n", "interrupt"),
+    "what is left for the end": (
+        HELLO + "import atexit\natexit.register(print, 'goodbye', flush=True)\n",
+        "",
+    ),
     "a handler": (
         "import signal, sys, time\n"
         "signal.signal(signal.SIGTERM, lambda *_: sys.exit(5))\n" + HELLO + "time.sleep(60)\n",
