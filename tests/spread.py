@@ -24,6 +24,7 @@ LONGEST = (  # in this order, and then all others
     "tests/browser/",
     "tests/site/",
     "tests/course/test_delivery.py",
+    "tests/front/",
     "tests/deploy/",
 )
 PAGE = re.compile(r"tests/browser/test_page_(\d+)\.py")
