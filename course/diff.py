@@ -1,15 +1,20 @@
-"""`make diff-N`: what chapter N changes in the chapter it builds on, file by file."""
+"""`make diff-N`: what chapter N changes in the chapter it builds on, file by file.
+
+A large change is told in steps, in the order to read it; STEP=2 shows the second one alone.
+"""
 
 from __future__ import annotations
 
 import argparse
 import difflib
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from course import console
 from course.cli import chapter_number
-from course.manifest import Chapter, load
+from course.language import language
+from course.manifest import Chapter, Step, load
 
 # What a learner writes. A transcript is recorded, and `start` is for those who begin.
 CODE = (".py", ".js", ".json", ".html", ".css", ".conf")
@@ -19,6 +24,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser("diff", help="the solution as a diff", description=__doc__)
     parser.add_argument("chapter", type=chapter_number)
     parser.add_argument("--mine", action="store_true", help="from your work/ instead of the base")
+    parser.add_argument("--step", default=os.environ.get("STEP"), help="one step of the change")
 
 
 def main(options: argparse.Namespace) -> int:
@@ -31,10 +37,31 @@ def main(options: argparse.Namespace) -> int:
             console.stop(f"there is no work/{chapter.slug}/ yet: make start-{chapter.number}")
         before = chapter.work
     others = [] if options.mine else [course.chapter(number).folder for number in chapter.also]
-    for diff in changes(chapter, before, others).values():
+    found = changes(chapter, before, others)
+    for number, step in chosen(chapter, options.step):
+        title = f"── step {number} of {len(chapter.steps)} · {step.title[language()]}"
+        print(console.bold(title))
+        show(found.pop(name) for name in step.files if name in found)
+    if not options.step:
+        show(found.values())
+    return 0
+
+
+def chosen(chapter: Chapter, number: str | None) -> list[tuple[int, Step]]:
+    """The steps to show, with their numbers; stops with one line if there is no such step."""
+    steps = list(enumerate(chapter.steps, 1))
+    if number is None:
+        return steps
+    there = f"has steps 1 to {len(steps)}" if steps else "is one step"
+    return [it for it in steps if str(it[0]) == number] or console.stop(
+        f"STEP={number}: chapter {chapter.number} {there}"
+    )
+
+
+def show(diffs: Iterable[str]) -> None:
+    for diff in diffs:
         for line in diff.splitlines():
             print(_coloured(line))
-    return 0
 
 
 def files(folder: Path) -> list[str]:

@@ -33,6 +33,14 @@ class Demo:
 
 
 @dataclass(frozen=True)
+class Step:
+    """A part of a chapter's change that is read in one sitting."""
+
+    title: dict[str, str]
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Chapter:
     """One runnable step of the course; the fields are those of a `[[chapter]]` table."""
 
@@ -53,6 +61,7 @@ class Chapter:
     role: Literal["server", "client", "deployment"]
     suggestions: tuple[dict[str, str], ...]
     demos: tuple[Demo, ...]
+    steps: tuple[Step, ...] = ()  # the change, in the order to read it
     builds_on: int | None = None
     also: tuple[int, ...] = ()  # chapters of other lines that it puts together with its base
     client: str | None = None  # the command of the client that is graded
@@ -162,6 +171,10 @@ def _chapter(table: dict[str, Any]) -> Chapter:
         adds=tuple(table["adds"]),
         retires=tuple(table["retires"]),
         carries=tuple(table["carries"]),
+        steps=tuple(
+            Step({name: step[name] for name in LANGUAGES}, tuple(step["files"]))
+            for step in table.get("steps", ())
+        ),
         run=table["run"],
         launch=table.get("launch", table["run"]),
         needs=tuple(table["needs"]),

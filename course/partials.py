@@ -132,15 +132,24 @@ def changes(course: Course, chapter: Chapter, language: str) -> str:
         kind = ("changed", "new", "gone").index(kind_of(name))
         return name.endswith(".html"), kind, name != "server.py", name
 
-    parts = []
-    for name in sorted(found, key=reading_order):
+    def block_of(name: str) -> str:
         kind, text = kind_of(name), found[name]
         lines = text.splitlines()[2:]  # without the two names, which the title says
         added, removed = (sum(line[:1] == sign for line in lines) for sign in "+-")
         opening = "???+" if kind == "changed" and len(lines) <= FOLD_ABOVE else "???"
         title = f"`{name}` · {words[kind]} · +{added} −{removed}"
         block = fence("\n".join(lines), UNSEARCHED).replace("\n", "\n    ").rstrip(" ")
-        parts.append(f'{opening} change "{title}"\n\n    {block}')
+        return f'{opening} change "{title}"\n\n    {block}'
+
+    parts, rest = [], dict(found)
+    for number, step in enumerate(chapter.steps, 1):
+        lines = [line for name in step.files for line in rest.pop(name).splitlines()[2:]]
+        added = sum(line[:1] == "+" for line in lines)
+        title = words["step"].format(number, len(chapter.steps), step.title[language], added)
+        parts += [title, *map(block_of, step.files)]
+    if chapter.steps and rest:
+        parts.append(words["besides"])
+    parts += map(block_of, sorted(rest, key=reading_order))
     same = [name for name in after if name in before and name not in found]
     for origin in (base, *others):
         here = [name for name in same if _alike(chapter, origin, name)]

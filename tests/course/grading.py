@@ -160,6 +160,7 @@ UNWANTED = (
     "URL",
     "PORT",
     "ONLY",
+    "STEP",
     "JSON",
     "HTML",
     "HEARTBEAT_SECONDS",

