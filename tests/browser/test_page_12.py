@@ -1,6 +1,6 @@
 """Chapter 12 as its reader has it: the page over wss, chapter 4's client, and a restart of all.
 
-One deployment for everything: to start it costs six processes.
+One deployment for everything, for to start it costs six processes; and one more for the dashboard.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from playwright.async_api import expect
 
+from course import front
 from course.manifest import load
 from tests.browser.browsing import Visitors
 from tests.harness.again import ask_again
@@ -23,6 +24,7 @@ from tests.harness.subject import Subject
 
 FOLDER = load().chapter(12).folder
 WITHIN = 30.0
+USERS = "alice:wonderland:admin"
 
 
 async def client_of_chapter_4(deployment: Deployment) -> asyncio.subprocess.Process:
@@ -105,4 +107,36 @@ async def test_page_and_client_go_through_a_restart(visitors: Visitors) -> None:
 
         assert await ask_again(left, lambda found: not found, 5) == set()
         await deployment.exchange.close()
+    await context.close()
+
+
+async def test_the_dashboard_is_used_over_wss(visitors: Visitors) -> None:
+    """As by `BOARD=1 make chapter-12`: chapter 14's servers behind the same nginx."""
+    server = str(load().chapter(14).folder)
+    settings = {"NATIVE": server, "SOCKETIO": server, "BUSINESS_SECONDS": "0.3", "USERS": USERS}
+    settings["STATIC"] = str(await asyncio.to_thread(front.build))
+    task = {"kind": "process", "command": [sys.executable, "deploy.py"], "cwd": str(FOLDER)}
+    context = await visitors.browser.new_context(ignore_https_errors=True)
+    async with deployed(Subject(task), **settings) as deployment:
+        page = await context.new_page()
+        sockets: list[str] = []
+        page.on("websocket", lambda socket: sockets.append(socket.url))
+        await page.goto(f"{deployment.address}/?lang=en")
+        assert sockets == []  # none before the login
+        await page.locator("input[name=user]").fill("alice")
+        await page.locator("input[name=password]").fill("wonderland")
+        await page.keyboard.press("Enter")
+
+        await expect(page.get_by_role("status", name="Connection")).to_contain_text("live")
+        rows = page.locator("[data-key]")
+        await expect(rows.first).to_be_visible()
+        shown = "".join(await rows.all_inner_texts())
+
+        async def moved() -> bool:
+            return "".join(await rows.all_inner_texts()) != shown
+
+        assert await ask_again(moved, bool, WITHIN)
+        assert {url.partition("?")[0] for url in sockets} == {
+            f"wss://127.0.0.1:{deployment.https_port}/ws"
+        }
     await context.close()
