@@ -261,7 +261,7 @@ async def vite(backend: str = "http://127.0.0.1:9", port: int = 0) -> AsyncItera
     process = start_vite(port, backend)
     try:
         async with asyncio.timeout(PATIENCE):
-            while not await accepts(port):
+            while not await answers(port):
                 if process.poll() is not None:
                     raise RuntimeError("Vite did not start: see build/vite.log")
                 await asyncio.sleep(0.05)
@@ -283,13 +283,17 @@ def start_vite(port: int, backend: str) -> subprocess.Popen[bytes]:
         )
 
 
-async def accepts(port: int) -> bool:
+async def answers(port: int) -> bool:
+    """Whether it speaks HTTP. To accept is not enough: Vite tries a port before it listens there."""
     try:
-        _, writer = await asyncio.open_connection(HOST, port)
+        reader, writer = await asyncio.open_connection(HOST, port)
+        try:
+            writer.write(f"GET / HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n".encode())
+            return await reader.read(5) == b"HTTP/"
+        finally:
+            writer.close()
     except OSError:
         return False
-    writer.close()
-    return True
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -45,12 +45,9 @@ def setup() -> None:
 
 
 def lint() -> int:
-    """Run every linter, all of them even if one complains; 0 if none does.
-
-    Those of the two languages run side by side.
-    """
+    """Run every linter, all of them even if one complains; 0 if none does. Side by side."""
     with ThreadPoolExecutor() as pool:
-        parts = [pool.submit(part) for part in (lint_python, lint_front)]
+        parts = [pool.submit(part) for part in (lint_python, lint_chapters, lint_front)]
     return max([part.result() for part in parts])
 
 
@@ -67,9 +64,16 @@ def lint_python() -> int:
         ("types of course and tests", "mypy"),
     ):
         failed |= run(name, [sys.executable, "-m", *arguments])
+    return failed
+
+
+def lint_chapters() -> int:
+    """Each chapter by itself, as a program of its own; not strict: it is for learners.
+
+    What mypy has read of the libraries for one it knows for the next.
+    """
+    failed = 0
     for chapter in load().chapters:
-        # Each chapter by itself, as a program of its own; not strict: it is for learners. What
-        # mypy has read of the libraries for one it knows for the next.
         configuration, cache = ROOT / "chapters" / "mypy.ini", ROOT / ".mypy_cache" / "chapters"
         command = [sys.executable, "-m", "mypy", "--config-file", str(configuration)]
         command += ["--cache-dir", str(cache), "."]

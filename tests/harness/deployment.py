@@ -172,6 +172,10 @@ async def deployed(subject: Subject, **settings: str) -> AsyncIterator[Deploymen
         await process.stop()
 
 
+# Two hundred open at once, all in this one process; who is refused hears it at once.
+OPENING_SECONDS = 20.0
+
+
 @dataclass
 class Rider:
     """A client of chapter 6's kind: it comes back by full jitter, and says how far it has read."""
@@ -215,7 +219,7 @@ class Rider:
             compression=None,
             proxy=None,
             ping_interval=None,
-            open_timeout=WITHIN,
+            open_timeout=OPENING_SECONDS,
             close_timeout=1,
         )
 
