@@ -284,7 +284,7 @@ def start_vite(port: int, backend: str) -> subprocess.Popen[bytes]:
 
 
 async def answers(port: int) -> bool:
-    """Whether it speaks HTTP. To accept is not enough: Vite tries a port before it listens there."""
+    """Whether it speaks HTTP. To accept is not enough: Vite tries a port before it serves."""
     try:
         reader, writer = await asyncio.open_connection(HOST, port)
         try:
