@@ -24,6 +24,7 @@ from tests.harness.verdict import fail, require
 
 PAUSE = 0.02  # seconds between two pieces of what is sent in pieces
 WITHIN = 5.0  # seconds to wait for what should come at once
+CLOSING_SECONDS = 1.0  # for a connection to end by itself
 LAST_BYTES = 1 << 20  # an HTTP answer longer than this is cut
 RFC_KEY = "dGhlIHNhbXBsZSBub25jZQ=="  # the sample of RFC 6455 §1.3
 TEXT, BINARY, CLOSE, PING, PONG = 0x1, 0x2, 0x8, 0x9, 0xA
@@ -372,11 +373,17 @@ class Peer:
     # Leaving
 
     async def close(self) -> None:
-        """Let go of the connection, whatever its state."""
+        """Let go of the connection, whatever its state. It may be called again."""
         self.writer.close()
-        with contextlib.suppress(ConnectionError, TimeoutError):
-            async with asyncio.timeout(1):
-                await self.writer.wait_closed()
+        # A task, since to cancel wait_closed() is to cancel it for whoever waits next.
+        closed = asyncio.ensure_future(self.writer.wait_closed())
+        await asyncio.wait({closed}, timeout=CLOSING_SECONDS)
+        if not closed.done():
+            self.writer.transport.abort()
+            await asyncio.wait({closed})
+        error = closed.exception()
+        if error and not isinstance(error, ConnectionError):
+            raise error
 
     def reset(self) -> None:
         """End with a TCP reset, as a crashed machine does when it is back."""
