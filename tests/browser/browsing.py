@@ -11,7 +11,7 @@ from course import browser
 
 WIDE: ViewportSize = {"width": 1280, "height": 800}
 NARROW: ViewportSize = {"width": 360, "height": 740}  # a small telephone
-PATIENCE_MS = 10_000  # for anything a page should do at once, on a busy machine
+PATIENCE_MS = 30_000  # for anything a page should do at once, on a busy machine
 
 # No name but loopback is resolved, so a page that wants something from elsewhere cannot have it.
 HERMETIC = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"

@@ -1,13 +1,11 @@
-"""The lessons' site as its readers get it: built strictly, and served from loopback."""
+"""The lessons' site as its readers get it: served from loopback."""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import functools
 import io
 import json
-import os
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -17,7 +15,6 @@ from typing import Any, BinaryIO
 
 from playwright.async_api import Page, expect
 
-from course import site
 from course.manifest import ROOT
 
 ENGLISH = ROOT / "site" / "en"
@@ -26,23 +23,6 @@ PAGES = [  # as in an address: "", "chapters/01-browser/" …
     for path in sorted(ENGLISH.rglob("*.md"))
 ]
 PREFIX = {"en": "", "zh": "zh/"}
-
-
-def build_once(temporary: Path) -> Path:
-    """Build both languages, once for a whole test run, and return the folder. Raises BuildError.
-
-    temporary  this process's own folder for the run (pytest's base folder). The workers of
-               pytest-xdist have theirs side by side, so what they share lies one level up. They
-               must not build at the same time: every build writes into the pages' sources first.
-    """
-    shared = temporary.parent if "PYTEST_XDIST_WORKER" in os.environ else temporary
-    target, done = shared / "site", shared / "site.built"
-    with (shared / "site.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not done.exists():
-            site.build(target)
-            done.touch()
-    return target
 
 
 Instead = Mapping[str, Callable[[bytes], bytes]]
@@ -72,6 +52,8 @@ class Handler(SimpleHTTPRequestHandler):
 
     def send_head(self) -> BinaryIO | None:
         path = Path(self.translate_path(self.path))
+        if path.is_dir():
+            path /= "index.html"
         for pattern, replace in self.instead.items():
             if path.match(pattern) and path.exists():
                 content = replace(path.read_bytes())

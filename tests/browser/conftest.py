@@ -14,6 +14,7 @@ from tests.browser import built_site
 from tests.browser.browsing import PATIENCE_MS, WIDE, Visitors, chromium
 from tests.browser.chapter_page import ChapterPage, Server, running
 from tests.browser.watch import Watch
+from tests.site.building import build_once
 
 expect.set_options(timeout=PATIENCE_MS)
 FAILED = pytest.StashKey[bool]()
@@ -182,7 +183,7 @@ async def first_or_last(
 @pytest.fixture(scope="session")
 def site_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Both languages of the lessons, built strictly."""
-    return built_site.build_once(tmp_path_factory.getbasetemp())
+    return build_once(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture(scope="session")

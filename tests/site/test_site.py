@@ -18,6 +18,7 @@ import yaml  # type: ignore[import-untyped]
 
 from course import frames, partials, site
 from course.manifest import LANGUAGES, ROOT, load
+from tests.site.building import build_once
 
 BUILD_SECONDS = 120  # on a busy machine; a build takes about two
 TRACKED = (
@@ -35,9 +36,7 @@ CONFIGURATIONS = ("mkdocs.base.yml", "mkdocs.yml", "mkdocs.zh.yml")
 @pytest.fixture(scope="session")
 def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Both languages, built strictly as `make site-build` does. Chinese lies in zh/."""
-    target = tmp_path_factory.mktemp("material")
-    site.build(target)
-    return target
+    return build_once(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture(scope="session")
