@@ -99,10 +99,12 @@ def run(name: str, command: list[str], folder: str = str(ROOT)) -> int:
 
 
 def environment() -> dict[str, str]:
-    """Where the tests run: wheels' programs are found, and what was compiled once is kept.
+    """Where the tests run: wheels' programs are found, and what nobody here needs costs nothing.
 
-    Hundreds of Pythons are started here; on a machine that asks for no bytecode each of them would
-    compile the same files again.
+    Hundreds of Pythons are started here. On a machine that asks for no bytecode each of them would
+    compile the same files again; with aiohttp each would read the certificates of all the world,
+    and some would hash the passwords of their users as they should.
     """
     kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
-    return {**kept, "PATH": tools.path_with_wheels()}
+    cheap = {"SSL_CERT_FILE": os.devnull, "SCRYPT_LOG_N": "10"}
+    return {**kept, **cheap, "PATH": tools.path_with_wheels()}

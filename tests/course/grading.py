@@ -140,13 +140,13 @@ def only_unless_all(asked: set[str]) -> list[str]:
     return [] if os.environ.get("PROOFS") == "all" else ["--only", ",".join(sorted(asked))]
 
 
-def grade_forked(folder: Path, *arguments: str) -> Grade:
+def grade_forked(folder: Path, *arguments: str, **environment: str) -> Grade:
     """As `grade`, in a process that is forked, unless PROOFS=all: see forked.py."""
     if os.environ.get("PROOFS") == "all":
-        return grade(folder, *arguments)
+        return grade(folder, *arguments, **environment)
     results, output = folder / "results.json", folder / "output.txt"
     words = [*arguments, "--no-progress", "--json", str(results)]
-    code = forked.check(words, clean_environment(), output, LONGEST)
+    code = forked.check(words, clean_environment(**environment), output, LONGEST)
     return Grade(code, output.read_text(encoding="utf-8"), outcomes(results))
 
 

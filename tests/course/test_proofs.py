@@ -17,7 +17,6 @@ from tests.course.grading import (
     Grade,
     asked_of_broken,
     asked_of_ours,
-    grade,
     grade_base,
     grade_broken,
     grade_forked,
@@ -97,7 +96,8 @@ def test_every_check_is_failed_by_a_broken_program() -> None:
 def grade_other(folder: Path, name: str) -> Grade:
     number, interpreter = OTHERS[name]
     where, main_file, _ = broken.BASES[name]
-    return grade(folder, str(number), "--cmd", shlex.join([interpreter, str(where / main_file)]))
+    command = shlex.join([interpreter, str(where / main_file)])
+    return grade_forked(folder, str(number), "--cmd", command)
 
 
 @pytest.mark.graded(by=grade_other, computes=True)

@@ -7,7 +7,10 @@ from course import catalogue
 
 for grader in ("pytest", "pytest_asyncio.plugin", "course.check", "tests.harness.plugin"):
     import_module(grader)
-for library in ("aiohttp.web", "jwt", "redis.asyncio", "socketio", "websockets.asyncio.client"):
+for library in (
+    *("aiohttp.web", "jwt", "redis.asyncio", "socketio", "socketio.admin", "logging.handlers"),
+    *("engineio.async_drivers.aiohttp", "websockets.asyncio.client", "websockets.asyncio.server"),
+):
     import_module(library)
 catalogue.modules()
 
