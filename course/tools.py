@@ -6,6 +6,7 @@ Each is looked for, then installed if that needs no question, else the message s
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import random
@@ -15,9 +16,11 @@ import socket
 import subprocess
 import sys
 import sysconfig
+import tempfile
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
+from typing import BinaryIO
 
 from course import console
 from course.manifest import ROOT
@@ -105,13 +108,38 @@ PORTS = range(20_000, 32_768)
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on at this moment, and that few will ask for next."""
+    """A loopback port that nobody listens on at this moment, and that few will ask for next.
+
+    No other process that asks here gets the same one while this process lives.
+    """
     for _ in range(1000):
         port = random.choice(PORTS)
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
-            return port
+            if _reserve(port):
+                return port
     console.stop("no loopback port is free")
+
+
+def _reserve(port: int) -> bool:
+    """Lock the byte of this number in a file that all share; the system frees it when we end."""
+    if port in _reserved:
+        return False
+    try:
+        fcntl.lockf(_reservations(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+    except OSError:
+        return False
+    _reserved.add(port)
+    return True
+
+
+_reserved: set[int] = set()  # a lock keeps out other processes only
+
+
+@cache
+def _reservations() -> BinaryIO:
+    """Opened once: to close it anywhere would give back all that this process has locked in it."""
+    return (Path(tempfile.gettempdir()) / f"frame-by-frame-{os.getuid()}.ports").open("ab")
 
 
 def curl() -> str:

@@ -134,9 +134,12 @@ describe("over a loss of the connection", () => {
     });
     await until("the cutter is in", () => clients.at(-1)?.getStats().opened === 1);
     const numbers = Array.from({ length: 40 }, (_, index) => index + 1);
-    const publishing = numbers.map((number) => publisher.publish("orders:d", "order:made", number));
+    const make = (number: number) => publisher.publish("orders:d", "order:made", number);
 
-    await Promise.all(publishing);
+    const underWay = numbers.slice(0, 20).map(make);
+    await until("the cut", () => cuts > 0);
+    await Promise.all([...underWay, ...numbers.slice(20).map(make)]);
+
     await until("the last one", () => listener.values.at(-1) === 40);
     expect(listener.values).toEqual(numbers);
     expect(publisher.getStats().opened).toBe(2);
