@@ -26,6 +26,7 @@ from course.run import over_tls, second_instance
 PORT, TLS_PORT = 8080, 8443  # shown in the lesson; the recording itself runs on free ports
 STEP_SECONDS = 20.0  # for one answer, or one program's end
 HEARTBEAT_SECONDS = "1"
+BUS_TIMEOUT = "20"  # seconds: on a busy machine Valkey is slow, and that is no part of the story
 RANDOM = "5eed5eed5eed5eed"  # for what a program has drawn
 EPOCH, DATE = "1700000000000", "Tue, 14 Nov 2023 22:13:20 GMT"  # the same moment
 SESSION = "0123456789abcdefAAAB"  # as long as the ids of Socket.IO's sessions
@@ -57,6 +58,7 @@ def transcript(chapter: Chapter) -> str:
     environment = {**os.environ, "PORT": str(port), "HEARTBEAT_SECONDS": HEARTBEAT_SECONDS}
     tls_port = tools.free_port()  # of a deployment
     environment |= {"HTTP_PORT": str(port), "HTTPS_PORT": str(tls_port)}
+    environment |= {"BUS_TIMEOUT": BUS_TIMEOUT}
     environment |= tools.local_secrets(chapter.secrets, os.environ)
     server = _start(chapter.launch, chapter.folder, environment)
     try:

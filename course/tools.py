@@ -20,7 +20,6 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import BinaryIO
 
 from course import console
 from course.manifest import ROOT
@@ -137,9 +136,10 @@ _reserved: set[int] = set()  # a lock keeps out other processes only
 
 
 @cache
-def _reservations() -> BinaryIO:
+def _reservations() -> int:
     """Opened once: to close it anywhere would give back all that this process has locked in it."""
-    return (Path(tempfile.gettempdir()) / f"frame-by-frame-{os.getuid()}.ports").open("ab")
+    path = Path(tempfile.gettempdir()) / f"frame-by-frame-{os.getuid()}.ports"
+    return os.open(path, os.O_CREAT | os.O_WRONLY, 0o600)
 
 
 def curl() -> str:

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from tests.course import forked
 from tests.course.grading import Grade
 
 AT_ONCE = 4 * (os.cpu_count() or 2)  # they use about a tenth of a core each
@@ -44,7 +45,8 @@ def gradings(
             return pool.submit(how, tmp_path_factory.mktemp("grading"), **item.callspec.params)
 
         yield {item.nodeid: begin(item, mark.kwargs["by"]) for item, mark in waiting}
-        pool.shutdown(cancel_futures=True)  # after Ctrl-C
+        pool.shutdown(wait=False, cancel_futures=True)  # after Ctrl-C there are some
+        forked.terminate()
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Mapping
 from functools import cache
 from multiprocessing import connection
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from threading import Lock
 
@@ -37,16 +38,27 @@ def check(arguments: list[str], environment: dict[str, str], output: Path, withi
     process = FORKS.Process(target=_check, args=(arguments, environment, str(output)))
     with FAMILY:
         process.start()
+    under_way.add(process)
     ended = connection.wait([process.sentinel], within)
     if not ended:
         process.terminate()  # the grader ends what it has started
         connection.wait([process.sentinel])
+    under_way.remove(process)
     with FAMILY:
         process.join()
     if not ended:
         raise TimeoutError(f"course check {' '.join(arguments)} was not done in {within:.0f} s")
     assert process.exitcode is not None
     return process.exitcode
+
+
+under_way: set[ForkServerProcess] = set()
+
+
+def terminate() -> None:
+    """End the gradings that are under way: Ctrl-C does not reach them."""
+    for process in [*under_way]:
+        process.terminate()
 
 
 async def spawn(
@@ -73,7 +85,12 @@ def end() -> None:
 
 
 def _check(arguments: list[str], environment: dict[str, str], output: str) -> None:
-    """Become the command: in the forked process."""
+    """Become the command: in the forked process.
+
+    It has a session of its own, as what it grades: Linux shares out its cores among sessions first
+    (sched(7), autogroup), and in the one of all test workers it would often come too late.
+    """
+    os.setsid()
     spawning.spawn = Nursery().spawn
     os.environ.clear()
     os.environ.update(environment)

@@ -2,9 +2,9 @@
 
 Most of what it costs to grade one is to start Python and import its libraries, again for every
 check that wants a program of its own. So a process that has imported the libraries, and done
-nothing else, is asked for children of itself. Each has its own process group, pipes, environment,
-working directory and exit code; to the grader it looks as one that was started. Only how we prove
-our own checks rests on this: whatever a learner has graded is started.
+nothing else, is asked for children of itself. Each has its own session, pipes, environment, working
+directory and exit code; to the grader it looks as one that was started. Only how we prove our own
+checks rests on this: whatever a learner has graded is started.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ def _bury(fates: dict[int, int]) -> None:
 
 def _become(request: dict[str, Any], fds: list[int]) -> NoReturn:
     """Run the program in this process as `python PROGRAM ARGUMENTS` would, and end with it."""
-    os.setpgid(0, 0)
+    os.setsid()
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

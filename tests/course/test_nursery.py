@@ -53,7 +53,7 @@ PROGRAMS = {
     "an exit code": (HELLO + "raise SystemExit(3)\n", ""),
     "last words": (HELLO + "raise SystemExit('no port')\n", ""),
     "an exception": (HELLO + "1 / 0\n", ""),
-    "a group of its own": ("import os\nprint(os.getpid() == os.getpgrp())\n", ""),
+    "a session of its own": ("import os\nprint(os.getpid() == os.getsid(0))\n", ""),
     "SIGTERM": (HELLO + "import time\ntime.sleep(60)\n", "terminate"),
     "Ctrl-C": (HELLO + "import time\ntime.sleep(60)\n", "interrupt"),
     "what is left for the end": (

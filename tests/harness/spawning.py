@@ -38,10 +38,7 @@ class Child(Protocol):
 
 
 class Spawn(Protocol):
-    """Starts a program in a process group of its own, with pipes for its output.
-
-    Not in a session: Linux shares out its cores among sessions first (sched(7), autogroup), and on
-    a busy machine a grader would have to wait for what it grades.
+    """Starts a program in a session of its own, with pipes for its output.
 
     `stdin` is PIPE or DEVNULL. Raises OSError if it cannot be started.
     """
@@ -63,7 +60,7 @@ async def start(
         stdout=PIPE,
         stderr=PIPE,
         limit=LONGEST_LINE,
-        process_group=0,
+        start_new_session=True,
     )
 
 

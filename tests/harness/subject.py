@@ -251,7 +251,7 @@ class Process:
         for path in Path("/proc").glob("[0-9]*/stat"):
             with contextlib.suppress(OSError):  # it has ended meanwhile
                 fields = path.read_text().rpartition(")")[2].split()  # from the third field on
-                if int(fields[2]) == self.process.pid:  # its process group
+                if int(fields[3]) == self.process.pid:  # its session
                     pages += int(fields[21])
         return pages * os.sysconf("SC_PAGE_SIZE")
 
