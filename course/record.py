@@ -68,7 +68,7 @@ def transcript(chapter: Chapter) -> str:
             if not line:
                 console.stop(f"chapter {chapter.number} did not start")
         if chapter.launch != chapter.run:
-            _both_well(port)
+            both_well(port)
         # A native server greets with a message; Socket.IO's welcome is the opening itself.
         greeted = OPENED if chapter.dialect == "socketio" else ANSWERED
         places = second_instance(str(port)) | over_tls(str(tls_port))
@@ -91,8 +91,11 @@ def two_free_ports() -> int:
     console.stop("no two free ports side by side were found")
 
 
-def _both_well(port: int) -> None:
-    """Wait until both instances have found their bus, as a learner has who reads before typing."""
+def both_well(port: int) -> None:
+    """Wait until the instances on this port and the next one are up and have found their bus.
+
+    Raises TimeoutError.
+    """
     ask = build_opener(ProxyHandler({})).open  # whatever proxy the environment names
     until = time.monotonic() + STEP_SECONDS
     for number in (port, port + 1):
@@ -102,7 +105,7 @@ def _both_well(port: int) -> None:
                     break
             except OSError as error:  # also the HTTPError of a 503
                 if time.monotonic() > until:
-                    console.stop(f"the instance on port {number} is not well: {error}")
+                    raise TimeoutError(f"port {number} is not well: {error}") from error
                 time.sleep(0.1)
 
 

@@ -139,7 +139,10 @@ _reserved: set[int] = set()  # a lock keeps out other processes only
 def _reservations() -> int:
     """Opened once: to close it anywhere would give back all that this process has locked in it."""
     path = Path(tempfile.gettempdir()) / f"frame-by-frame-{os.getuid()}.ports"
-    return os.open(path, os.O_CREAT | os.O_WRONLY, 0o600)
+    try:
+        return os.open(path, os.O_CREAT | os.O_WRONLY | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        console.stop(f"cannot write {path}: {error.strerror}")
 
 
 def curl() -> str:

@@ -7,15 +7,12 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from functools import partial
 
-from aiohttp import ClientError, ClientSession
 from playwright.async_api import Error, Locator, Page, expect
 
 from course.manifest import load
 from course.tools import free_port, local_secrets
-from tests.harness.again import ask_again
-from tests.harness.subject import READY_SECONDS, CannotRun, Process
+from tests.harness.subject import CannotRun, Process
 
 STARTS = 3  # a port that was free may be taken a moment later; then another is tried
 # The settings a chapter knows, unset: whoever runs the tests may have some in the environment.
@@ -37,21 +34,6 @@ class Server:
     def signal(self, number: signal.Signals) -> None:
         assert self.process.process is not None
         self.process.process.send_signal(number)
-
-
-async def both_well(port: int) -> None:
-    """Wait until the instances on this port and the next one are up and have found their bus."""
-    async with ClientSession() as session:
-
-        async def well(number: int) -> bool:
-            try:
-                async with session.get(f"http://127.0.0.1:{number}/api/health") as answer:
-                    return answer.status == 200
-            except ClientError:
-                return False
-
-        for number in (port, port + 1):
-            assert await ask_again(partial(well, number), bool, READY_SECONDS), number
 
 
 @contextlib.asynccontextmanager

@@ -221,8 +221,10 @@ async def test_what_is_no_address_is_said_and_harms_nothing(
 # The end of a connection
 
 
-async def test_close_with_a_code_and_a_reason(chapter_3: Server, open_chapter: OpenChapter) -> None:
-    page = await open_chapter(chapter_3)
+async def test_close_with_a_code_and_a_reason(
+    first_or_last: Server, open_chapter: OpenChapter
+) -> None:
+    page = await open_chapter(first_or_last)
     await page.field("Code").fill("4000")
     await page.field("Reason").fill("够了 <b>")
 
@@ -236,9 +238,9 @@ async def test_close_with_a_code_and_a_reason(chapter_3: Server, open_chapter: O
 
 
 async def test_the_browser_refuses_the_codes_that_are_not_for_pages(
-    chapter_3: Server, open_chapter: OpenChapter
+    first_or_last: Server, open_chapter: OpenChapter
 ) -> None:
-    page = await open_chapter(chapter_3)
+    page = await open_chapter(first_or_last)
 
     await page.field("Code").fill("1001")
     await page.press("Close")
@@ -256,9 +258,9 @@ async def test_the_browser_refuses_the_codes_that_are_not_for_pages(
 
 
 async def test_close_without_a_code_comes_back_as_1005(
-    chapter_3: Server, open_chapter: OpenChapter
+    first_or_last: Server, open_chapter: OpenChapter
 ) -> None:
-    page = await open_chapter(chapter_3)
+    page = await open_chapter(first_or_last)
     await page.field("Code").fill("")
 
     await page.press("Close")
@@ -283,9 +285,11 @@ async def test_too_much_is_1009_each_time(first_or_last: Server, open_chapter: O
         await page.shows("● open")
 
 
-async def test_far_too_much_is_1009_as_well(chapter_3: Server, open_chapter: OpenChapter) -> None:
+async def test_far_too_much_is_1009_as_well(
+    first_or_last: Server, open_chapter: OpenChapter
+) -> None:
     """Of a message this long, most is still on its way when the server refuses it."""
-    page = await open_chapter(chapter_3)
+    page = await open_chapter(first_or_last)
 
     await page.page.evaluate("send('x'.repeat(4_000_000))")
 
@@ -647,12 +651,12 @@ async def test_a_page_may_take_its_own_socket_through_the_wire(
 
 
 async def test_a_page_from_another_port_is_a_stranger(
-    chapter_3: Server, new_page: NewPage, watch: Watch
+    first_or_last: Server, new_page: NewPage, watch: Watch
 ) -> None:
     watch.expect("Unexpected response code: 403")
     page = await new_page()
 
-    async with Wire("127.0.0.1", chapter_3.port) as wire:
+    async with Wire("127.0.0.1", first_or_last.port) as wire:
         await page.goto(wire.http("/?lang=en"))
 
         stranger = ChapterPage(page)
@@ -664,10 +668,10 @@ async def test_a_page_from_another_port_is_a_stranger(
 # Chinese
 
 
-async def test_chinese_leaves_no_english_label_and_fits_a_telephone(
+async def test_chinese_leaves_no_english_label(
     each_chapter: Server, open_chapter: OpenChapter
 ) -> None:
-    page = await open_chapter(each_chapter, "zh", viewport=NARROW)
+    page = await open_chapter(each_chapter, "zh")
     number = each_chapter.number
 
     await expect(page.page).to_have_title(f"第 {number} 章 · 逐帧")
@@ -679,13 +683,12 @@ async def test_chinese_leaves_no_english_label_and_fits_a_telephone(
     english = {text for text in texts + signs if not re.search(r"[\u4e00-\u9fff]", text)}
     assert english <= NO_CHINESE
     assert len(texts) > 15
-    await fits(page)
 
 
-async def test_english_leaves_no_chinese_label_fits_a_telephone_and_can_be_read(
+async def test_english_leaves_no_chinese_label(
     each_chapter: Server, open_chapter: OpenChapter
 ) -> None:
-    page = await open_chapter(each_chapter, "en", viewport=NARROW)
+    page = await open_chapter(each_chapter, "en")
 
     number = each_chapter.number
     await expect(page.page).to_have_title(f"Chapter {number} · Frame by Frame")
@@ -693,39 +696,6 @@ async def test_english_leaves_no_chinese_label_fits_a_telephone_and_can_be_read(
     await expect(page.page.get_by_role("heading", level=1)).to_have_text(TITLES[number][0])
     texts = await page.page.locator("header, main").all_inner_texts()
     assert re.findall(r"[\u4e00-\u9fff]", " ".join(texts).replace("帧", "")) == []
-    await fits(page)
-    await page.page.set_viewport_size(WIDE)
-    await can_be_read(page)
-
-
-LONG = "x" * 300 + "。" * 120
-
-
-async def fits(page: ChapterPage) -> None:
-    """It does not scroll sideways, whatever is in the log."""
-    await page.page.evaluate(
-        """(text) => {
-          for (const kind in ARROWS) log(kind, "InvalidAccessError", 70000, text);
-        }""",
-        LONG,
-    )
-    assert await overflow(page.page) == ""
-    inside = "(log) => log.scrollWidth - log.clientWidth"
-    assert await page.page.locator("#log").evaluate(inside) == 0
-
-
-SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
-
-
-async def can_be_read(page: ChapterPage) -> None:
-    """Every text, in light and in dark."""
-    for scheme in SCHEMES:
-        await page.page.emulate_media(color_scheme=scheme)
-        paper = await page.page.evaluate("getComputedStyle(document.body).backgroundColor")
-        assert (sum(map(int, re.findall(r"\d+", paper)[:3])) < 3 * 128) == (scheme == "dark")
-        for state in ("OPEN", "CONNECTING", "CLOSED", "DEAD"):
-            await page.page.evaluate("(state) => { $('state').dataset.state = state; }", state)
-            assert await faint(page.page) == [], (scheme, state)
 
 
 async def test_a_conversation_in_chinese(
@@ -765,17 +735,52 @@ async def test_a_conversation_in_chinese(
 
 
 async def test_the_browser_decides_the_language_unless_the_address_does(
-    chapter_3: Server, new_page: NewPage
+    first_or_last: Server, new_page: NewPage
 ) -> None:
     page = await new_page(locale="zh-TW")
 
-    await page.goto(chapter_3.page)
+    await page.goto(first_or_last.page)
     await ChapterPage(page).shows("● 已打开")
-    await page.goto(f"{chapter_3.page}?lang=en")
+    await page.goto(f"{first_or_last.page}?lang=en")
     await ChapterPage(page).shows("● open")
 
 
 # The look
+
+
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+LONG = "x" * 300 + "。" * 120
+
+
+async def test_a_narrow_page_does_not_scroll_sideways(
+    each_chapter: Server, open_chapter: OpenChapter
+) -> None:
+    for language in ("en", "zh"):
+        page = await open_chapter(each_chapter, language, viewport=NARROW)
+        await page.page.evaluate(
+            """(text) => {
+              for (const kind in ARROWS) log(kind, "InvalidAccessError", 70000, text);
+            }""",
+            LONG,
+        )
+        assert await overflow(page.page) == "", language
+        inside = "(log) => log.scrollWidth - log.clientWidth"
+        assert await page.page.locator("#log").evaluate(inside) == 0, language
+
+
+async def test_every_text_can_be_read_in_light_and_dark(
+    each_chapter: Server, open_chapter: OpenChapter
+) -> None:
+    page = await open_chapter(each_chapter)
+    await page.page.evaluate("() => { for (const kind in ARROWS) log(kind, kind, 7, kind); }")
+
+    for scheme in SCHEMES:
+        await page.page.emulate_media(color_scheme=scheme)
+        paper = await page.page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert (sum(map(int, re.findall(r"\d+", paper)[:3])) < 3 * 128) == (scheme == "dark")
+        for state in ("OPEN", "CONNECTING", "CLOSED", "DEAD"):
+            await page.page.evaluate("(state) => { $('state').dataset.state = state; }", state)
+            assert await faint(page.page) == [], (scheme, state)
 
 
 FILL = """(count) => {
@@ -789,9 +794,9 @@ TOP_LINE = """(log) => {
 
 
 async def test_the_log_follows_its_end_unless_you_scrolled_up(
-    chapter_3: Server, open_chapter: OpenChapter
+    first_or_last: Server, open_chapter: OpenChapter
 ) -> None:
-    page = await open_chapter(chapter_3)
+    page = await open_chapter(first_or_last)
     log, lines = page.page.locator("#log"), page.page.locator("#log li")
 
     await page.page.evaluate(FILL, 600)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import signal
@@ -12,8 +13,8 @@ import pytest
 from playwright.async_api import expect
 
 from course.manifest import load
-from course.record import two_free_ports
-from tests.browser.chapter_page import ChapterPage, Server, both_well
+from course.record import both_well, two_free_ports
+from tests.browser.chapter_page import ChapterPage, Server
 from tests.browser.conftest import NewPage
 from tests.browser.watch import Watch
 from tests.harness.subject import Process
@@ -30,7 +31,7 @@ async def together() -> AsyncIterator[Server]:
     command = [sys.executable, "together.py"]
     async with Process(command, str(chapter.folder), settings).up() as process:
         await process.says("listening on")  # B as well
-        await both_well(int(port))
+        await asyncio.to_thread(both_well, int(port))
         yield Server(9, process)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import sys
 from collections.abc import AsyncIterator
@@ -11,10 +12,10 @@ import pytest
 from playwright.async_api import expect
 
 from course.manifest import load
-from course.record import two_free_ports
+from course.record import both_well, two_free_ports
 from course.tools import local_secrets
 from tests.browser.browsing import NARROW, WIDE
-from tests.browser.chapter_page import ChapterPage, Server, both_well
+from tests.browser.chapter_page import ChapterPage, Server
 from tests.browser.conftest import NewPage
 from tests.browser.looks import faint, overflow
 from tests.browser.watch import Watch
@@ -33,7 +34,7 @@ async def together() -> AsyncIterator[Server]:
     settings |= local_secrets(chapter.secrets, {})
     command = [sys.executable, "together.py"]
     async with Process(command, str(chapter.folder), settings).up() as process:
-        await both_well(port)
+        await asyncio.to_thread(both_well, port)
         yield Server(11, process)
 
 

@@ -134,7 +134,7 @@ class Ward:
                 for _ in range(DEAF_MESSAGES):
                     await peer.send_json(load)
                     since = asyncio.get_running_loop().time()
-                    await asyncio.sleep(0)  # the others have their turn, however fast these leave
+                    await asyncio.sleep(0)  # the other peers have their turn
         except TimeoutError:
             pass  # the pipes are full both ways: nothing of us reaches the server any more
         # It must give up while nothing is read: a reset reaches us even so. Only when the time is

@@ -8,7 +8,6 @@ import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from zlib import crc32
 
@@ -17,7 +16,6 @@ from course.manifest import ROOT, Chapter, load
 from course.start import begun, copy_base
 from course.tools import path_with_wheels
 from tests.course import forked
-from tests.harness import broken
 from tests.harness.broken import Broken
 
 SHARE = 8  # one check of so many is asked of a broken program that is to pass it
@@ -53,52 +51,29 @@ def outcomes(results: Path) -> dict[str, str]:
 
 
 def grade_broken(folder: Path, program: Broken) -> Grade:
-    """Write a broken program below `build/` (where Node finds its packages) and grade it."""
+    """Write a broken program below `build/` (where Node finds its packages) and grade it.
+
+    It is asked the checks that it is said to fail, and an eighth of the others of their modules:
+    for each program another eighth, the same in every run. Left out are costly checks, and those
+    of a scene that none of its own needs. PROOFS=all in the environment asks all.
+    """
     target = ROOT / "build" / "broken" / program.name
     command, *rest = program.write(target)
     words = [sys.executable if command == "python" else command]
     words += [str(target / part) for part in rest]
-    flag = f"--{'client' if program.role == 'client' else 'cmd'}"
-    only = only_unless_all(asked_of_broken(program))
-    return grade_forked(folder, str(program.chapter), flag, shlex.join(words), *only)
-
-
-def asked_of_broken(program: Broken) -> set[str]:
-    """The checks that a broken program is asked.
-
-    Of those that it is said to fail, the ones that it is the proof of; and an eighth of all others
-    of their modules, for each program another eighth, the same in every run. What shows in the
-    scene of one of them is asked as well: it costs nothing more. Left out are costly checks that it
-    is to pass, and those of other scenes. PROOFS=all in the environment asks all.
-    """
-    if os.environ.get("PROOFS") == "all":
-        return set(broken.checks_of(program.chapter))
-    known = catalogue.modules()
-    asked = proofs()[program.name]
-    scenes = {"", *(catalogue.find(name).scene for name in asked)}
     modules = {program.module, *(name.partition("::")[0] for name in program.fails)}
-    for check in (check for module in modules for check in known[module].checks):
-        fails = check.id in program.fails
-        sampled = crc32(f"{program.name} {check.id}".encode()) % SHARE == 0
-        wanted = fails if check.scene or sampled else False
-        if check.scene in scenes and (wanted or (sampled and not check.costly)):
-            asked = asked | {check.id}
-    return asked
-
-
-@cache
-def proofs() -> dict[str, set[str]]:
-    """By the name of each broken program, the checks that it is to show to be able to fail.
-
-    Each check has one such program: the one of those that fail it that fails the fewest others. A
-    program that nobody would need for that shows the first of its own.
-    """
-    programs = sorted(broken.programs(), key=lambda program: (len(program.fails), program.name))
-    shown: dict[str, set[str]] = {}
-    for program in programs:
-        new = program.fails - set().union(*shown.values())
-        shown[program.name] = new or {min(program.fails)}
-    return shown
+    known = catalogue.modules()
+    scenes = {"", *(catalogue.find(name).scene for name in program.fails)}
+    cheap = [
+        check.id
+        for module in modules
+        for check in known[module].checks
+        if not check.costly and check.scene in scenes
+    ]
+    asked = {name for name in cheap if crc32(f"{program.name} {name}".encode()) % SHARE == 0}
+    only = only_unless_all(asked | program.fails)
+    flag = f"--{'client' if program.role == 'client' else 'cmd'}"
+    return grade_forked(folder, str(program.chapter), flag, shlex.join(words), *only)
 
 
 def grade_base(folder: Path, chapter: Chapter, module: str) -> Grade:
@@ -151,22 +126,16 @@ def grade_forked(folder: Path, *arguments: str, **environment: str) -> Grade:
 
 
 def asked_of_ours(chapter: Chapter) -> set[str]:
-    """The checks that our own chapter is asked: all of them, but for what costs much and is known.
+    """The checks that our own chapter is asked: all of them.
 
-    A costly check of a module that the chapter before had passed is not asked again. A chapter that
-    puts several lines together would cost as much as all of those: of what they ask, it is asked
-    `delivery` alone, for its own checks touch on the rest. PROOFS=all asks all.
+    One that puts several lines together would cost as much as all of those. Of what they ask, it is
+    asked `delivery` alone: its own checks touch on the rest. PROOFS=all asks all.
     """
     course, known = load(), catalogue.modules()
-    asked = [check for name in course.checks(chapter) for check in known[name].checks]
-    base = course.base(chapter)
-    if os.environ.get("PROOFS") == "all" or base is None:
-        return {check.id for check in asked}
-    carried = set(course.checks(base)) if base.dialect == chapter.dialect else set()
-    if chapter.also:
-        carried = {"delivery"}
-        asked = [check for check in asked if check.module in {*carried, *chapter.adds}]
-    return {check.id for check in asked if not (check.costly and check.module in carried)}
+    if not chapter.also or os.environ.get("PROOFS") == "all":
+        return {check.id for name in course.checks(chapter) for check in known[name].checks}
+    cheap = {check.id for check in known["delivery"].checks if not check.costly}
+    return cheap | {check.id for name in chapter.adds for check in known[name].checks}
 
 
 def course(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
