@@ -83,8 +83,7 @@ def main(options: argparse.Namespace) -> int:
             return 2
         results: dict[str, Any] = json.loads(results_file.read_text(encoding="utf-8"))
     if options.json:
-        text = json.dumps(results, indent=2, ensure_ascii=False) + "\n"
-        write_report(options.json, text)
+        write_report(options.json, as_lines(results))
     if subject["yours"] and not options.only and not options.no_progress:
         keep_progress(chapter, results, subject["name"])
     return 0 if not results["failed"] else 1
@@ -254,6 +253,13 @@ def run_pytest(task: dict[str, Any], names: tuple[str, ...], folder: Path) -> No
             *(str(known[name].path) for name in names if name in asked),
         ]
     )
+
+
+def as_lines(results: dict[str, Any]) -> str:
+    """The results as JSON, with each check in a line of its own."""
+    rest = {name: value for name, value in results.items() if name != "checks"}
+    checks = ",\n".join(json.dumps(check, ensure_ascii=False) for check in results["checks"])
+    return f'{json.dumps(rest, ensure_ascii=False)[:-1]}, "checks": [\n{checks}\n]}}\n'
 
 
 def write_report(path: Path, text: str) -> None:

@@ -24,6 +24,11 @@ from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.headers import parse_extension
 from websockets.streams import StreamReader
 
+try:
+    from websockets.speedups import apply_mask
+except ImportError:  # no wheel for this machine: the same, slower
+    from websockets.utils import apply_mask
+
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 
 OPCODES: dict[int, str] = {
@@ -112,12 +117,6 @@ def build(
 def close_payload(code: int, reason: str = "") -> bytes:
     """What a close frame carries: two bytes of code, then the reason in UTF-8 (RFC 6455 §5.5.1)."""
     return struct.pack("!H", code) + reason.encode()
-
-
-def apply_mask(data: bytes, mask: bytes) -> bytes:
-    """Mask, or unmask, `data` with the four bytes of `mask` (RFC 6455 §5.3)."""
-    key = (mask * (len(data) // 4 + 1))[: len(data)]
-    return (int.from_bytes(data, "big") ^ int.from_bytes(key, "big")).to_bytes(len(data), "big")
 
 
 # The handshake

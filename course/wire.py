@@ -98,7 +98,7 @@ class Event:
     kind      "http" is a request or response that is no handshake, "bytes" are neither HTTP nor
               frames, "ended" is one end that ended by itself
     side      who sent it or ended, None if neither did
-    text      one line, safe to print, secrets hidden; a handshake has a line for each header
+    said      what is to be told of it; nothing where the item says it all
     item      the frame or head itself
     number    of a frame in its direction, from 1
     vanished  it was not passed on
@@ -108,12 +108,19 @@ class Event:
     at: float
     connection: int
     kind: Kind
-    text: str
+    said: str
     side: Side | None = None
     item: Item | None = None
     number: int = 0
     vanished: bool = False
     bad: bool = False
+
+    @property
+    def text(self) -> str:
+        """In one line, safe to print, secrets hidden; a handshake has a line for each header."""
+        if self.said or self.item is None:
+            return self.said
+        return hide(describe(self.item))
 
 
 def is_bad(item: Item | None) -> bool:
@@ -572,10 +579,9 @@ class Connection(Breakable):
                 lane.frames += 1
                 lane.recorded.append(item)
                 lane.closing = lane.closing or item.opcode == CLOSE
-                text = hide(describe(item))
-                self._emit("frame", text, lane, item, number=lane.frames)
+                self._emit("frame", "", lane, item, number=lane.frames)
             case BadFrame() | Opaque():
-                self._emit("bytes", hide(describe(item)), lane, item)
+                self._emit("bytes", "", lane, item)
 
     def _note_head(self, lane: _Lane, head: Head) -> None:
         client, server = self._lanes["client"].reader, self._lanes["server"].reader
@@ -621,7 +627,7 @@ class Connection(Breakable):
     def _emit(
         self,
         kind: Kind,
-        text: str,
+        said: str,
         lane: _Lane | None = None,
         item: Item | None = None,
         *,
@@ -634,7 +640,7 @@ class Connection(Breakable):
                 self._now(),
                 self.number,
                 kind,
-                text,
+                said,
                 side=lane.source if lane else None,
                 item=item,
                 number=number,

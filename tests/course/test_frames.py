@@ -74,10 +74,12 @@ def test_what_has_no_place_in_a_frame_is_refused(wrong: dict[str, object]) -> No
         frames.build(**({"opcode": TEXT} | wrong))  # type: ignore[arg-type]
 
 
-def test_masking_twice_gives_back_the_payload() -> None:
+def test_a_payload_is_masked_byte_by_byte_with_the_four_in_turn() -> None:
     for length in range(9):
-        payload = bytes(range(length))
-        assert frames.apply_mask(frames.apply_mask(payload, MASK), MASK) == payload
+        raw = frames.build(TEXT, bytes(range(length)), mask=MASK)
+
+        assert raw[2:6] == MASK
+        assert raw[6:] == bytes(byte ^ MASK[byte % 4] for byte in range(length))
 
 
 # The handshake

@@ -241,6 +241,14 @@ def test_the_results_as_json_hold_every_check_and_its_exchange(wrong: Wrong) -> 
     assert set(text["exchange"][0]) == {"at", "peer", "arrow", "text"}
 
 
+def test_of_a_flood_the_results_hold_the_beginning_and_the_end() -> None:
+    flood = [Event(at, "client-1", "→", "x") for at in range(report.KEPT_EVENTS + 2)]
+    left_out = range(report.KEPT_EVENTS // 2, report.KEPT_EVENTS // 2 + 2)
+
+    assert report.kept(flood[:-2]) == flood[:-2]
+    assert report.kept(flood) == [event for event in flood if event.at not in left_out]
+
+
 # What cannot be graded
 
 

@@ -3,7 +3,7 @@
 import gc
 from importlib import import_module
 
-from course import catalogue
+from course import catalogue, manifest
 
 for grader in ("pytest", "pytest_asyncio.plugin", "course.check", "tests.harness.plugin"):
     import_module(grader)
@@ -13,6 +13,7 @@ for library in (
 ):
     import_module(library)
 catalogue.modules()
+manifest.load()
 
 # What is here now stays: a fork need not look through it for garbage, nor copy it to do so. And it
 # lives for seconds: less searching for what little there is (nursery.py sets this back).

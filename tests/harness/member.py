@@ -84,14 +84,14 @@ class Member:
         if request_id is None and message.get("type") != "error":
             self.events.append(message)
             return
-        require(
-            request_id in self.awaited,
-            "a reply comes that belongs to no request, or a second one to the same",
-            expected=expecting,
-            got=short(message),
-        )
-        self.awaited.discard(str(request_id))
-        self.replies[str(request_id)] = message
+        if not isinstance(request_id, str) or request_id not in self.awaited:
+            fail(
+                "a reply comes that belongs to no request, or a second one to the same",
+                expected=expecting,
+                got=short(message),
+            )
+        self.awaited.discard(request_id)
+        self.replies[request_id] = message
 
     # Rooms
 
@@ -201,10 +201,10 @@ def is_error(reply: Envelope, *codes: str) -> None:
     if reply.get("type") != "error" or not isinstance(data, dict):
         fail("the reply is no error", expected=expected, got=short(reply))
     code, message = data.get("code"), data.get("message")
-    right = code in codes if codes else isinstance(code, str)
-    require(right, "the code is another", expected=expected, got=short(reply))
-    in_words = isinstance(message, str) and message
-    require(in_words, "an error says in words what is wrong", expected=expected, got=short(reply))
+    if not (code in codes if codes else isinstance(code, str)):
+        fail("the code is another", expected=expected, got=short(reply))
+    if not (isinstance(message, str) and message):
+        fail("an error says in words what is wrong", expected=expected, got=short(reply))
     has_time(reply)
 
 

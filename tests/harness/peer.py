@@ -284,6 +284,10 @@ class Peer:
 
     async def frame(self, expecting: str, within: float = WITHIN) -> frames.Frame:
         """The next frame that is no control ping. Fails when none comes."""
+        while self.waiting:  # what has come needs no deadline, and a flood no thousand of them
+            frame = await self.next_frame()
+            if frame is not None and frame.opcode != PING:
+                return frame
         try:
             async with asyncio.timeout(within):
                 while (frame := await self.next_frame()) is not None:
@@ -326,7 +330,7 @@ class Peer:
             got=message,
         )
         try:
-            value = json.loads(message.data, parse_constant=_refuse)
+            value = STRICT.decode(message.text)
         except (ValueError, RecursionError) as error:  # nested deeper than our parser bears
             fail(f"the message is not JSON ({error})", expected=expecting, got=message.data[:200])
         require(isinstance(value, dict), "the message is not a JSON object", expected=expecting)
@@ -423,6 +427,9 @@ def random_key(seed: int) -> str:
 
 def _refuse(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
+
+
+STRICT = json.JSONDecoder(parse_constant=_refuse)  # NaN is not JSON, whatever Python says
 
 
 def _ended(frame: frames.Frame, how: str) -> Ended:

@@ -35,7 +35,6 @@ def pytest_configure(config: pytest.Config) -> None:
     grader = Grader(task)
     config.stash[GRADER] = grader
     config.pluginmanager.register(grader, "grader")
-    config.option.tbstyle = "native"  # a failure says what is wrong; only a broken check is traced
 
 
 class Grader:
@@ -68,17 +67,20 @@ class Grader:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        problem = call.excinfo.value if call.excinfo is not None else None
+        # A failure says what is wrong; only a broken check is traced, which takes long.
+        speaks = isinstance(problem, CheckFailure | NotAsked | CannotRun)
+        item.config.option.tbstyle = "value" if speaks else "native"
         report = yield
-        if call.excinfo is not None and isinstance(call.excinfo.value, CannotRun):
-            self.report.could_not_run(str(call.excinfo.value))
-            pytest.exit(str(call.excinfo.value), returncode=2)
-        if call.when == "call" or (call.when == "setup" and call.excinfo is not None):
-            problem = call.excinfo.value if call.excinfo is not None else None
+        if isinstance(problem, CannotRun):
+            self.report.could_not_run(str(problem))
+            pytest.exit(str(problem), returncode=2)
+        if call.when == "call" or (call.when == "setup" and problem is not None):
             self.report.add(self._judge(check_id(item), problem, report))
         if call.when == "teardown":
-            if call.excinfo is not None:  # the end of a check is a part of it
+            if problem is not None:  # the end of a check is a part of it
                 self.report.results.pop()
-                self.report.add(self._judge(check_id(item), call.excinfo.value, report))
+                self.report.add(self._judge(check_id(item), problem, report))
             self.report.show_last()
         return report
 

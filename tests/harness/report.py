@@ -20,6 +20,7 @@ from tests.harness.exchange import Event, Exchange, folded
 
 EXPLAINED = 4  # failures in full; the others in a line each
 SHOWN_EVENTS = 14  # of an exchange, the first two and the last
+KEPT_EVENTS = 1_000  # of an exchange, in the results: as many from its beginning as from its end
 LAST_WORDS = 6  # lines of what a dead program printed
 LONGEST_LINE = 400  # characters of anything that the program said
 TYPEABLE_BYTES = 200  # more than that, nobody types
@@ -183,12 +184,20 @@ class Report:
                     "source": result.check.source,
                     "exchange": [
                         {"at": round(e.at, 4), "peer": e.peer, "arrow": e.arrow, "text": e.text}
-                        for e in result.exchange.events
+                        for e in kept(result.exchange.events)
                     ],
+                    "left_out": max(0, len(result.exchange.events) - KEPT_EVENTS),
                 }
                 for result in self.results
             ],
         }
+
+
+def kept(events: list[Event]) -> list[Event]:
+    """The beginning and the end of a long exchange; of a flood nobody wants the middle."""
+    if len(events) <= KEPT_EVENTS:
+        return events
+    return events[: KEPT_EVENTS // 2] + events[-KEPT_EVENTS // 2 :]
 
 
 def transcript(exchange: Exchange) -> list[str]:

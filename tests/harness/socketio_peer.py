@@ -18,7 +18,7 @@ from typing import Any
 from course.frames import build
 from tests.harness.exchange import Exchange
 from tests.harness.member import Envelope, Member, short
-from tests.harness.peer import CLOSE, MASK, PONG, TEXT, WITHIN, Ended, Peer
+from tests.harness.peer import CLOSE, MASK, PONG, STRICT, TEXT, WITHIN, Ended, Peer
 from tests.harness.verdict import CHECK_SECONDS, CheckFailure, fail, require
 
 PATH = "/socket.io/"
@@ -341,14 +341,10 @@ async def admitted(peer: Peer, packet: str) -> str:
 def strict_json(text: str) -> list[Any]:
     """The array of a packet, as a browser would read it: NaN is none."""
     with contextlib.suppress(ValueError, RecursionError):
-        value = json.loads(text, parse_constant=_refuse)
+        value = STRICT.decode(text)
         if isinstance(value, list) and value:
             return value
     fail("a packet holds no JSON array", expected='["event", …]', got=short(text))
-
-
-def _refuse(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
 
 
 def short_packet(packet: str) -> str:
