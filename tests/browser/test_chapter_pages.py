@@ -846,7 +846,9 @@ async def test_the_keyboard_reaches_every_control_in_sight(
     for viewport in (WIDE, NARROW):
         await page.page.set_viewport_size(viewport)
         await page.page.reload()
-        await page.logged("open")
+        await page.logged("text", "welcome")
+        if some_chapter.number >= 9:  # a line that comes later pushes the controls about
+            await page.page.locator("#instances [data-well=true]").wait_for()
         visited = []
         for _ in controls:
             await page.page.keyboard.press("Tab")
