@@ -2,10 +2,8 @@
 
 import asyncio
 import json
-import os
 import re
 import shutil
-import subprocess
 import sys
 import urllib.error
 import urllib.request
@@ -22,14 +20,13 @@ from course import partials, record
 from course.manifest import Chapter, load
 from course.tools import free_port, local_secrets
 from course.wire import Wire
-from tests.course.starting import does_not_start
+from tests.course.starting import WITHIN, all_it_says, does_not_start, start
 from tests.harness import spawning
 from tests.harness.subject import Process
 
 CHAPTERS = load().chapters
 SERVERS = tuple(chapter for chapter in CHAPTERS if chapter.role != "deployment")
 SECRETS = local_secrets([name for chapter in CHAPTERS for name in chapter.secrets], {})
-WITHIN = 20.0  # seconds for a program to do its part on a busy machine
 
 
 @asynccontextmanager
@@ -38,17 +35,6 @@ async def running(folder: Path, **settings: str) -> AsyncIterator[Process]:
     environment = {"PORT": str(free_port()), "HEARTBEAT_SECONDS": "1", **SECRETS, **settings}
     async with Process([sys.executable, "server.py"], str(folder), environment).up() as process:
         yield process
-
-
-async def start(folder: Path, name: str, url: str, **settings: str) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-u", name),
-        cwd=folder,
-        env={**os.environ, "URL": url, **settings},
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
 
 
 def without_times(text: str) -> str:
@@ -72,11 +58,11 @@ async def test_a_chapter_runs_from_a_copy_elsewhere(
     shutil.copytree(chapter.folder, copy, ignore=shutil.ignore_patterns("__pycache__"))
 
     async with running(copy) as server:
-        client = await start(copy, "client.py", f"ws://127.0.0.1:{server.port}/ws")
-        output, _ = await asyncio.wait_for(client.communicate(b'{"type":"ping"}\n'), WITHIN)
+        client = await start(copy, "client.py", URL=f"ws://127.0.0.1:{server.port}/ws")
+        said = await all_it_says(client, b'{"type":"ping"}\n')
 
-    assert (b"welcome" if chapter.dialect == "native" else b'"open"') in output
-    assert client.returncode == 0, output
+    assert ("welcome" if chapter.dialect == "native" else '"open"') in said
+    assert client.returncode == 0, said
 
 
 CLIENTS = [
@@ -93,20 +79,20 @@ CLIENTS = [
     ("chapter", "name"), CLIENTS, ids=[f"{chapter.slug}/{name}" for chapter, name in CLIENTS]
 )
 async def test_a_client_of_nobody_says_so_in_one_line(chapter: Chapter, name: str) -> None:
-    client = await start(chapter.folder, name, f"ws://127.0.0.1:{free_port()}/ws")
+    client = await start(chapter.folder, name, URL=f"ws://127.0.0.1:{free_port()}/ws")
 
-    output, _ = await asyncio.wait_for(client.communicate(), WITHIN)
+    said = await all_it_says(client)
 
     assert client.returncode == 1
-    assert b"cannot" in output
-    assert output.count(b"\n") == 1
+    assert "cannot" in said
+    assert said.count("\n") == 1
 
 
 async def test_the_heartbeat_client_finds_a_dead_line_and_leaves_it() -> None:
     """Behind a wire that swallows everything, 2.5 heartbeats decide."""
     folder = load().chapter(3).folder
     async with running(folder) as server, Wire("127.0.0.1", server.port) as wire:
-        client = await start(folder, "client.py", wire.url("/ws"))
+        client = await start(folder, "client.py", URL=wire.url("/ws"))
         assert client.stdout is not None
         events = []
         async with asyncio.timeout(WITHIN):
@@ -123,7 +109,7 @@ async def test_the_heartbeat_client_finds_a_dead_line_and_leaves_it() -> None:
 async def test_the_heartbeat_client_keeps_a_quiet_line_alive() -> None:
     folder = load().chapter(3).folder
     async with running(folder) as server:
-        client = await start(folder, "client.py", f"ws://127.0.0.1:{server.port}/ws")
+        client = await start(folder, "client.py", URL=f"ws://127.0.0.1:{server.port}/ws")
         assert client.stdout is not None
         assert client.stdin is not None
         async with asyncio.timeout(WITHIN):
@@ -154,8 +140,8 @@ def first_with(name: str) -> Chapter:
 
 
 @pytest.mark.parametrize(("name", "value"), NONSENSE)
-def test_a_setting_that_makes_no_sense_stops_the_start(name: str, value: str) -> None:
-    does_not_start(first_with(name).folder, name, value)
+async def test_a_setting_that_makes_no_sense_stops_the_start(name: str, value: str) -> None:
+    await does_not_start(first_with(name).folder, name, value)
 
 
 @pytest.mark.parametrize(
@@ -163,9 +149,9 @@ def test_a_setting_that_makes_no_sense_stops_the_start(name: str, value: str) ->
     [chapter for chapter in SERVERS if "settings.py" not in chapter.carries],
     ids=lambda chapter: chapter.slug,
 )
-def test_no_chapter_starts_with_nonsense(chapter: Chapter) -> None:
+async def test_no_chapter_starts_with_nonsense(chapter: Chapter) -> None:
     name, value = NONSENSE[chapter.number % 3]
-    does_not_start(chapter.folder, name, value)
+    await does_not_start(chapter.folder, name, value)
 
 
 # Chapter 4: what its checks do not ask, since it is no part of the contract
@@ -202,35 +188,27 @@ def test_both_clients_have_the_same_table_of_states() -> None:
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1/ws", "127.0.0.1:8080", "ws://"])
-def test_a_client_that_cannot_connect_anywhere_says_so_in_one_line(url: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "client.py"],
-        cwd=load().chapter(4).folder,
-        env={**os.environ, "URL": url},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=WITHIN,
-        check=False,
-    )
+async def test_a_client_that_cannot_connect_anywhere_says_so_in_one_line(url: str) -> None:
+    client = await start(load().chapter(4).folder, "client.py", URL=url)
 
-    assert done.returncode == 1
-    assert done.stdout == ""
-    assert done.stderr.count("\n") == 1 and "URL" in done.stderr
+    said = await all_it_says(client)
+
+    assert client.returncode == 1
+    assert said.count("\n") == 1 and "URL" in said
 
 
 async def test_what_cannot_be_sent_any_more_is_told_line_by_line() -> None:
     """Nobody is there, three lines are typed, the input ends: each line is refused."""
     folder = load().chapter(4).folder
     url = f"ws://127.0.0.1:{free_port()}/ws"
-    client = await start(folder, "client.py", url, BACKOFF_BASE_MS="600000")
-    assert client.stdin is not None and client.stdout is not None
+    client = await start(folder, "client.py", URL=url, BACKOFF_BASE_MS="600000")
+    assert client.stdout is not None
     events: list[dict[str, Any]] = []
     async with asyncio.timeout(WITHIN):
         while not events or events[-1]["event"] != "retry":
             events.append(json.loads(await client.stdout.readline()))
-        output, _ = await client.communicate(b"one\ntwo\nthree\n")
-    events += [json.loads(line) for line in output.splitlines()]
+    said = await all_it_says(client, b"one\ntwo\nthree\n")
+    events += [json.loads(line) for line in said.splitlines()]
 
     assert [event["line"] for event in events if event["event"] == "refused"] == [
         "one",

@@ -14,6 +14,7 @@ import socketio  # it ships no types
 from course.manifest import load
 from course.record import two_free_ports
 from course.tools import local_secrets
+from tests.course.starting import start
 from tests.course.test_chapters import running
 from tests.harness.subject import Process
 
@@ -95,13 +96,7 @@ async def test_the_client_comes_back_with_a_new_token_and_catches_up_until_it_is
 ):
     async with running(FOLDER, TOKEN_SECONDS="2", AUDIT_LOG=os.devnull) as server:
         base = f"http://127.0.0.1:{server.port}"
-        client = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-u", "client.py"),
-            cwd=FOLDER,
-            env={**os.environ, "URL": base, "LOGIN": "bob:builder"},
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-        )
+        client = await start(FOLDER, "client.py", URL=base, LOGIN="bob:builder")
         assert client.stdin and client.stdout
         events: list[Any] = []
 

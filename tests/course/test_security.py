@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from course.manifest import load
-from tests.course.starting import does_not_start
-from tests.course.test_chapters import SECRETS, WITHIN, running, start
+from tests.course.starting import WITHIN, does_not_start, start
+from tests.course.test_chapters import SECRETS, running
 from tests.harness import tokens
 from tests.harness.door import User, post
 from tests.harness.exchange import Exchange
@@ -73,10 +73,10 @@ async def ask(peer: Peer, kind: str, data: object) -> dict[str, Any]:
         ("MESSAGE_RATE", "fast"),
     ],
 )
-def test_a_setting_that_cannot_be_stops_the_start_and_tells_no_secret(
+async def test_a_setting_that_cannot_be_stops_the_start_and_tells_no_secret(
     name: str, value: str
 ) -> None:
-    said = does_not_start(FOLDER, name, value, **SECRETS)
+    said = await does_not_start(FOLDER, name, value, **SECRETS)
 
     assert "very-secret-word" not in said
 
@@ -212,7 +212,7 @@ async def test_the_audit_log_is_appended_to_and_made_private(tmp_path: Path) -> 
 
 async def test_the_client_renews_its_token_and_stays() -> None:
     async with running(FOLDER, TOKEN_SECONDS="2") as server:
-        client = await start(FOLDER, "client.py", f"ws://127.0.0.1:{server.port}/ws")
+        client = await start(FOLDER, "client.py", URL=f"ws://127.0.0.1:{server.port}/ws")
         assert client.stdin is not None
         assert client.stdout is not None
         found: list[dict[str, Any]] = []

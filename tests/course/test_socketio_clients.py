@@ -11,7 +11,8 @@ import pytest
 
 from course.manifest import ROOT, load
 from course.tools import find, npm_install
-from tests.course.test_chapters import running, start
+from tests.course.starting import all_it_says, start
+from tests.course.test_chapters import running
 from tests.harness.subject import Process
 
 WITHIN = 30.0  # seconds for a program to do its part on a busy machine
@@ -78,7 +79,7 @@ async def test_the_javascript_client_in_node(transports: str) -> None:
 @asynccontextmanager
 async def python_client(server: Process) -> AsyncIterator[Any]:
     """client.py, and a function that types a line and returns what is printed next."""
-    client = await start(FOLDER, "client.py", f"http://127.0.0.1:{server.port}")
+    client = await start(FOLDER, "client.py", URL=f"http://127.0.0.1:{server.port}")
     assert client.stdin is not None and client.stdout is not None
     stdin, stdout = client.stdin, client.stdout
 
@@ -118,10 +119,10 @@ async def test_the_python_client_comes_back_into_its_rooms() -> None:
 
 async def test_by_hand_over_a_plain_websocket() -> None:
     async with running(FOLDER) as server:
-        raw = await start(FOLDER, "raw.py", f"ws://127.0.0.1:{server.port}")
-        output, _ = await asyncio.wait_for(raw.communicate(), WITHIN)
+        raw = await start(FOLDER, "raw.py", URL=f"ws://127.0.0.1:{server.port}")
+        said = await all_it_says(raw)
 
-    lines = output.decode().splitlines()
+    lines = said.splitlines()
     packets = [line.split(" ", 1)[1] for line in lines if line[:1] in "→←"]
     kinds = [packet.rstrip("\n")[:2] for packet in packets]
     assert kinds == ["0{", "40", "40", "42", "43", "42", "42", "43", "2", "3", "41"]

@@ -266,8 +266,8 @@ async def test_a_bus_that_falls_silent_is_found_out_and_found_again(bus: str) ->
 
 
 @pytest.mark.parametrize(("name", "value"), [("BUS", "kafka"), ("REDIS_URL", "http://me:secret@h")])
-def test_a_bus_that_makes_no_sense_stops_the_start(name: str, value: str) -> None:
-    said = does_not_start(load().chapter(9).folder, name, value)
+async def test_a_bus_that_makes_no_sense_stops_the_start(name: str, value: str) -> None:
+    said = await does_not_start(load().chapter(9).folder, name, value)
 
     assert "secret" not in said
 
