@@ -19,6 +19,7 @@ STARTS = 3  # a port that was free may be taken a moment later; then another is 
 DEFAULTS = {"ALLOWED_ORIGINS": "", "MAX_MESSAGE_BYTES": "", "HEARTBEAT_SECONDS": ""}
 DEFAULTS |= {"BACKOFF_BASE_MS": "", "BACKOFF_CAP_MS": "", "STABLE_MS": "", "CONNECT_TIMEOUT": ""}
 DEFAULTS |= {"FLUSH_MS": "", "QUEUE_LIMIT": "", "QUEUE_BYTES": ""}
+CHEAP = {"SCRYPT_LOG_N": "10"}  # no page asks what a password costs; what starts a chapter does
 
 
 class Server:
@@ -46,6 +47,7 @@ async def running(number: int, **environment: str) -> AsyncIterator[Server]:
             "HOST": "127.0.0.1",
             "PORT": str(free_port()),
             **DEFAULTS,
+            **CHEAP,
             **secrets,
             **environment,
         }
