@@ -53,7 +53,4 @@ def main(options: argparse.Namespace) -> int:
     for chapter in course.chapters:
         mark = progress.mark(passed, chapter.number)
         print(f"  {mark} {chapter.number:>2}  {chapter.title[speak]}")
-    planned = "planned" if speak == "en" else "计划中"
-    for plan in course.planned:
-        print(console.control(f"    {plan.number:>2}  {plan.title[speak]}  ({planned})"))
     return 0

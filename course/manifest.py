@@ -86,20 +86,10 @@ class Chapter:
 
 
 @dataclass(frozen=True)
-class Planned:
-    """A chapter that is on the map and not yet written."""
-
-    number: int
-    slug: str
-    title: dict[str, str]
-
-
-@dataclass(frozen=True)
 class Course:
     title: dict[str, str]
     site: str
     chapters: tuple[Chapter, ...]
-    planned: tuple[Planned, ...]
 
     def chapter(self, number: int) -> Chapter:
         """The chapter with this number. Raises NoSuchChapter."""
@@ -107,11 +97,7 @@ class Course:
             if chapter.number == number:
                 return chapter
         last = self.chapters[-1].number
-        planned = any(plan.number == number for plan in self.planned)
-        what = (
-            f"chapter {number} is planned, not written yet" if planned else f"no chapter {number}"
-        )
-        raise NoSuchChapter(f"{what}: there are chapters 1 to {last}")
+        raise NoSuchChapter(f"no chapter {number}: there are chapters 1 to {last}")
 
     def base(self, chapter: Chapter) -> Chapter | None:
         """The chapter whose finished code is this one's starting point."""
@@ -151,8 +137,7 @@ def parse(text: str) -> Course:
         except KeyError as error:
             raise ManifestError(f"{where} lacks the field {error}") from error
         _check(chapters[-1], chapters[:-1], where)
-    planned = tuple(Planned(**table) for table in data.get("planned", []))
-    return Course(data["course"]["title"], data["course"]["site"], tuple(chapters), planned)
+    return Course(data["course"]["title"], data["course"]["site"], tuple(chapters))
 
 
 def _chapter(table: dict[str, Any]) -> Chapter:

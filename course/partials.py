@@ -226,20 +226,14 @@ def wire(lines: Iterable[str]) -> str:
 
 
 def road(course: Course, language: str) -> str:
-    """The map in the order of the road: chapters that can be run, and those that are planned."""
-    words = vocabulary(language)
-    steps = {}
-    for chapter in course.chapters:
-        title = f"[{chapter.title[language]}](chapters/{chapter.slug}.md)"
-        minutes = words["minutes"].format(chapter.minutes)
-        steps[chapter.number] = (
-            f"{chapter.number}.  **{title}** <small>{minutes}</small>\n"
-            f"    <span>{chapter.goal[language]}</span>\n    {{ .ready }}"
-        )
-    for plan in course.planned:
-        title = f"**{plan.title[language]}** <small>{words['planned']}</small>"
-        steps[plan.number] = f"{plan.number}.  {title}\n    {{ .planned }}"
-    lines = [steps[number] for number in sorted(steps)]
+    """The map: every chapter, with its goal, in the order of the road."""
+    minutes = vocabulary(language)["minutes"]
+    lines = [
+        f"{chapter.number}.  **[{chapter.title[language]}](chapters/{chapter.slug}.md)** "
+        f"<small>{minutes.format(chapter.minutes)}</small>\n"
+        f"    <span>{chapter.goal[language]}</span>"
+        for chapter in course.chapters
+    ]
     return '<div class="road" markdown>\n\n' + "\n".join(lines) + "\n\n</div>"
 
 

@@ -19,7 +19,6 @@ from course.manifest import load
 
 Verdict = Literal["ok", "warning", "problem"]
 VOCABULARY = Path(__file__).with_name("findings.toml")
-SYMPTOMS = "reference/troubleshooting"  # the page of all symptoms
 SHOWN = 300  # characters of a server's own words
 PROBES = (
     *("dns", "tcp", "tls", "mixed", "engine", "stickiness", "cors", "upgrade", "accept", "origin"),
@@ -84,10 +83,8 @@ class Finding:
         return str(self.entry["said"][language]).format(**facts)
 
     def lesson(self, language: str) -> str:
-        """The page to read: that of the chapter, or of all symptoms where it is still planned."""
-        slugs = {chapter.number: chapter.slug for chapter in load().chapters}
-        slug = slugs.get(self.entry["lesson"])
-        return f"site/{language}/{f'chapters/{slug}' if slug else SYMPTOMS}.md"
+        """The page to read."""
+        return f"site/{language}/chapters/{load().chapter(self.entry['lesson']).slug}.md"
 
     def as_json(self, language: str) -> dict[str, Any]:
         told: dict[str, Any] = {"probe": self.probe, "verdict": self.verdict, "code": self.code}
