@@ -1,5 +1,6 @@
 """What the grader says: a failure teaches, and what could not be graded never looks like a pass."""
 
+import asyncio
 import contextlib
 import json
 import os
@@ -247,6 +248,27 @@ def test_of_a_flood_the_results_hold_the_beginning_and_the_end() -> None:
 
     assert report.kept(flood[:-2]) == flood[:-2]
     assert report.kept(flood) == [event for event in flood if event.at not in left_out]
+
+
+async def test_what_a_program_prints_is_read_in_whole_lines(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Some write a line in pieces, some in the middle of a character, some never end it."""
+    monkeypatch.setattr(subject, "LONGEST_LINE", 8)
+    stream = asyncio.StreamReader()
+
+    async def write() -> None:
+        for piece in ("half", " a line\r\n\n", *"帧", "\n" + "x" * 9, "rest"):
+            for data in [piece.encode()[:1], piece.encode()[1:]]:
+                stream.feed_data(data)
+                await asyncio.sleep(0)
+        stream.feed_eof()
+
+    writing = asyncio.create_task(write())
+    lines = [line async for line in subject.printed_lines(stream)]
+    await writing
+
+    assert lines == ["half a line", "", "帧", "x" * 9, "rest"]
 
 
 # What cannot be graded

@@ -36,7 +36,7 @@ from tests.harness.socketio_peer import (
     WebSocketPeer,
     admitted,
 )
-from tests.harness.spawning import Child
+from tests.harness.spawning import LONGEST_LINE, Child
 from tests.harness.verdict import CheckFailure, NotAsked, fail, require
 
 READY_SECONDS = 20.0  # a slow language on a busy machine
@@ -108,6 +108,19 @@ class Stats:
         return self.channels.get(channel, 0)
 
 
+async def printed_lines(stream: asyncio.StreamReader) -> AsyncIterator[str]:
+    """The lines of what is printed, whole, however they were written; an endless one in pieces."""
+    rest = b""
+    while data := await stream.read(65536):
+        *lines, rest = (rest + data).split(b"\n")
+        if len(rest) > LONGEST_LINE:
+            lines, rest = [*lines, rest], b""
+        for line in lines:
+            yield line.decode(errors="replace").removesuffix("\r")
+    if rest:
+        yield rest.decode(errors="replace")
+
+
 class Process:
     """One run of a program: started, watched, and ended with everything it started."""
 
@@ -153,12 +166,11 @@ class Process:
 
     async def _read(self, stream: asyncio.StreamReader, also: list[str] | None = None) -> None:
         """Keep the last lines; a program must never wait because nobody reads what it prints."""
-        while data := await stream.read(65536):
-            lines = data.decode(errors="replace").splitlines()
-            self.output.extend(lines)
+        async for line in printed_lines(stream):
+            self.output.append(line)
             self.printed.set()
             if also is not None:
-                also.extend(lines)
+                also.append(line)
                 del also[:-KEPT_LINES]
 
     async def ready(self) -> None:
