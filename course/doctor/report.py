@@ -34,7 +34,8 @@ WORDS = {
         "cause": "cause",
         "cure": "cure",
         "read": "read",
-        "skipped": "not asked",
+        "skipped": "  (not asked: {})",
+        "comma": ", ",
         "healthy": "healthy",
         "sum": "{problems}, {warnings}",
     },
@@ -46,7 +47,8 @@ WORDS = {
         "cause": "原因",
         "cure": "办法",
         "read": "参阅",
-        "skipped": "未检查",
+        "skipped": "（未检查：{}）",
+        "comma": "、",
         "healthy": "健康",
         "sum": "{problems} 个问题，{warnings} 个警告",
     },
@@ -174,11 +176,8 @@ def _wrapped(text: str, language: str) -> list[str]:
 def summary(report: Report, language: str) -> str:
     words = WORDS[language]
     problems, warnings = len(report.having("problem")), len(report.having("warning"))
-    skipped = (
-        f"  ({words['skipped']}{words['colon']}{', '.join(report.skipped)})"
-        if report.skipped
-        else ""
-    )
+    names = words["comma"].join(report.skipped)
+    skipped = words["skipped"].format(names) if names else ""
     if not problems and not warnings:
         return console.good(words["healthy"]) + skipped
     counts: dict[str, int | str] = {"problems": problems, "warnings": warnings}
