@@ -18,7 +18,7 @@ from course import site, tools
 from course.manifest import LANGUAGES, load
 from tests.browser.browsing import NARROW, WIDE, Visitors, chromium
 from tests.browser.built_site import PAGES, PREFIX, drawn, serving
-from tests.browser.chapter_page import ChapterPage, running
+from tests.browser.chapter_page import running
 
 FOLDER = tools.BUILD / "screenshots"
 VIEWPORTS = {"wide": WIDE, "narrow": NARROW}
@@ -57,16 +57,16 @@ async def chapters(visitors: Visitors) -> None:
 
 
 async def converse(page: Page, number: int) -> None:
-    opened = ChapterPage(page)
     if await page.locator("#login").count():
         await page.locator("#login").click()  # nobody is let in before
     if number in PRESSED and number != 13:  # whose page has patients, and no connection of its own
         await page.locator("#log li[data-kind=in]").wait_for()  # the welcome
     for button, lines in PRESSED.get(number, {}).items():
-        before = len(await opened.lines())
+        log = page.locator("#log li")
+        before = await log.count()
         await page.locator(f"{button}:enabled").click()
         if lines:
-            await page.locator("#log li").nth(before + lines - 1).wait_for()
+            await log.nth(before + lines - 1).wait_for()
 
 
 async def lessons(visitors: Visitors, address: str) -> None:
