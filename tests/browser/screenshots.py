@@ -37,7 +37,7 @@ PRESSED = {
     8: {"#renew": 3, "#try": 2, "#read-audit": 1},
     9: {"#join": 2, "#publish": 3, "#health": 1, "#post": 2},
     10: {"#join": 2, "#publish": 3, "#send-bad": 2, "#post": 2},
-    13: {"#next": 0, "#try": 3, "#doctor": 4},
+    13: {"#next": 0, "#try": 2, "#doctor": 4},  # at least: the patient is drawn
 }
 
 

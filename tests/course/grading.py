@@ -54,8 +54,9 @@ def grade_broken(folder: Path, program: Broken) -> Grade:
     """Write a broken program below `build/` (where Node finds its packages) and grade it.
 
     It is asked the checks that it is said to fail, and an eighth of the others of their modules:
-    for each program another eighth, the same in every run. Left out are costly checks, and those
-    of a scene that none of its own needs. PROOFS=all in the environment asks all.
+    for each program another eighth, the same in every run. Left out are costly checks, those of a
+    scene that none of its own needs, and what it `fails_too`. PROOFS=all in the environment asks
+    all checks of the chapter.
     """
     target = ROOT / "build" / "broken" / program.name
     command, *rest = program.write(target)
@@ -71,7 +72,7 @@ def grade_broken(folder: Path, program: Broken) -> Grade:
         if not check.costly and check.scene in scenes
     ]
     asked = {name for name in cheap if crc32(f"{program.name} {name}".encode()) % SHARE == 0}
-    only = only_unless_all(asked | program.fails)
+    only = only_unless_all((asked - program.fails_too) | program.fails)
     flag = f"--{'client' if program.role == 'client' else 'cmd'}"
     return grade_forked(folder, str(program.chapter), flag, shlex.join(words), *only)
 

@@ -47,6 +47,7 @@ class Broken:
     base: str
     edits: tuple[dict[str, str], ...]  # {file, find, to}
     patterns: tuple[str, ...]  # the checks it fails; `echo::*` is the whole module
+    patterns_too: tuple[str, ...] = ()  # and what it fails beside, which says nothing new of it
     perhaps: frozenset[str] = frozenset()  # ids of what a race decides
 
     @property
@@ -56,13 +57,20 @@ class Broken:
 
     @property
     def fails(self) -> set[str]:
-        """The ids of the checks that this program must fail: exactly these."""
+        """The ids of the checks that this program must fail."""
+        return self._matched(self.patterns)
+
+    @property
+    def fails_too(self) -> set[str]:
+        """The ids of those that it fails beside; with `fails` these are all of its chapter's."""
+        return self._matched(self.patterns_too)
+
+    def _matched(self, patterns: tuple[str, ...]) -> set[str]:
         asked = checks_of(self.chapter)
-        found = {name for name in asked for pattern in self.patterns if fnmatchcase(name, pattern)}
-        for pattern in self.patterns:
+        for pattern in patterns:
             if not any(fnmatchcase(name, pattern) for name in asked):
                 raise EditError(f"{self.name}: chapter {self.chapter} has no check {pattern}")
-        return found
+        return {name for name in asked for pattern in patterns if fnmatchcase(name, pattern)}
 
     def write(self, folder: Path) -> list[str]:
         """Make the program in `folder`; returns the command that runs it there."""
@@ -108,6 +116,7 @@ def programs() -> tuple[Broken, ...]:
                     base=table["base"],
                     edits=tuple(table["edit"]),
                     patterns=tuple(table["fails"]),
+                    patterns_too=tuple(table.get("fails_too", ())),
                     perhaps=frozenset(table.get("perhaps", ())),
                 )
             )
