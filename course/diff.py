@@ -75,7 +75,8 @@ def nearest(path: Path, folders: Iterable[Path]) -> Path | None:
 
     def unlike(folder: Path) -> int:
         old = _lines(folder / path.name)
-        return sum(line[:1] in "+-" for line in difflib.ndiff(old, lines)) if old != lines else 0
+        alike = difflib.SequenceMatcher(None, old, lines, autojunk=False).get_matching_blocks()
+        return len(old) + len(lines) - 2 * sum(block.size for block in alike)
 
     there = [folder for folder in folders if (folder / path.name).exists()]
     return min(there, key=unlike) if len(there) > 1 else next(iter(there), None)
