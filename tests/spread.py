@@ -2,8 +2,9 @@
 
 All tests of one file that share a browser, a built site or the gradings under way go to one
 process, and the chapters' pages to two; every other test goes by itself to the next process that is
-free. What takes longest is begun first, so that no core stands idle at the end. (The marker
-`xdist_group` would say the same, but pytest-xdist 3.8 loses it under pytest 9.2 without a word.)
+free. What takes longest is begun first, and then what mostly waits, so that no core stands idle at
+the end. (The marker `xdist_group` would say the same, but pytest-xdist 3.8 loses it under pytest
+9.2 without a word.)
 """
 
 import os
@@ -19,13 +20,17 @@ WORKERS = 1 + 2 * (os.cpu_count() or 2)
 
 PROOFS = "tests/course/test_proofs.py"
 TOGETHER = (PROOFS, "tests/browser/", "tests/site/")
-LONGEST = (  # in this order, and then all others
+FIRST = (  # in this order, and then all others
     PROOFS,
     "tests/browser/",
     "tests/site/",
     "tests/course/test_delivery.py",
     "tests/front/",
     "tests/deploy/",
+    "tests/course/test_commands.py::test_start_check_hint",
+    "tests/course/test_labs.py",
+    "tests/course/test_doctor.py",
+    "tests/course/test_security.py",
 )
 PAGE = re.compile(r"tests/browser/test_page_(\d+)\.py")
 
@@ -41,8 +46,8 @@ class Spread(LoadScopeScheduling):
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     def rank(item: pytest.Item) -> int:
-        named = (n for n, start in enumerate(LONGEST) if item.nodeid.startswith(start))
-        return next(named, len(LONGEST))
+        named = (n for n, start in enumerate(FIRST) if item.nodeid.startswith(start))
+        return next(named, len(FIRST))
 
     items.sort(key=rank)
 
