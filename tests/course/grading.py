@@ -153,8 +153,13 @@ def course(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
 
 
 def clean_environment(**more: str) -> dict[str, str]:
-    """This process's environment without what belongs to this test run alone."""
-    clean = {k: v for k, v in os.environ.items() if k not in UNWANTED and k[:7] != "PYTEST_"}
+    """This process's environment without what belongs to this test run alone.
+
+    Threads ask for it while pytest sets and removes variables of its own: their values are not
+    looked at.
+    """
+    names = [name for name in os.environ if name not in UNWANTED and name[:7] != "PYTEST_"]
+    clean = {name: os.environ[name] for name in names}
     return {**clean, "PATH": path_with_wheels(), **CHEAP, **more}
 
 

@@ -1,12 +1,15 @@
-"""A grading that fails once is done again and named; one that fails twice has failed."""
+"""How gradings are done: several at a time, and once more if they fail; named, if that helps."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 from course.manifest import ROOT
+from tests.course.grading import clean_environment
 
 TESTS = """
 import pytest
@@ -36,3 +39,26 @@ def test_what_fails_once_is_graded_again_and_named(tmp_path: Path) -> None:
     assert "1 failed, 1 passed" in done.stdout
     assert "passed when graded again" in done.stdout and "test_it[once]" in done.stdout
     assert "AssertionError: grading 2" in done.stdout
+
+
+def test_a_thread_may_ask_for_the_environment_while_pytest_changes_it() -> None:
+    """Threads take turns every microsecond here, and the change falls into the middle."""
+    before, over = sys.getswitchinterval(), threading.Event()
+
+    def change() -> None:
+        while not over.is_set():
+            os.environ["PYTEST_OF_THIS_TEST"] = "here"
+            del os.environ["PYTEST_OF_THIS_TEST"]
+
+    changing = threading.Thread(target=change)
+    changing.start()
+    sys.setswitchinterval(1e-6)
+    try:
+        asked = [clean_environment() for _ in range(2_000)]
+    finally:
+        sys.setswitchinterval(before)
+        over.set()
+        changing.join()
+
+    assert asked[0] == asked[-1]
+    assert "PYTEST_OF_THIS_TEST" not in asked[0]
