@@ -141,10 +141,10 @@ class Ward:
         # over is a last frame sent, to which a connection that is gone answers with a reset; and
         # one more, for who does not read learns of a reset only when it writes again. Sent too
         # early it would be a sign of life: a server that takes all in may be busy with it for long.
-        if not await _closing(peer, since + LATEST * self.beat + SLACK):
+        if not await _closing(peer, since + LATEST * self.beat + SLACK / 2):
             for _ in range(2):
                 await peer.send_raw(build(PING, mask=MASK), "a ping, after all this time")
-                if await _closing(peer, asyncio.get_running_loop().time() + SLACK / 2):
+                if await _closing(peer, asyncio.get_running_loop().time() + SLACK / 4):
                     break
             else:
                 fail(

@@ -982,7 +982,8 @@ async def test_strikes(subject: Subject, strict: Place) -> None:
     peer = await place.enter(ADMIN)
     await burst(peer, BURST + 1, "drain")
     for turn in range(2):
-        # A token comes back by time and by nothing else; on a slow machine it is more than one.
+        # A token comes back by time and by nothing else, and to ask for it too early would be a
+        # strike: so there is nothing to wait for. On a slow machine it is more than one.
         await asyncio.sleep(1 / RATE + 0.1)
         for again in range(4):
             replies = await burst(peer, STRIKES - 1, f"turn-{turn}-{again}")

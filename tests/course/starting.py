@@ -18,24 +18,24 @@ async def start(folder: Path, program: str, **environment: str) -> Child:
     return await spawning.spawn([sys.executable, program], str(folder), settings, PIPE)
 
 
-async def all_it_says(program: Child, typed: bytes = b"") -> str:
-    """Type this, end the input, and wait for the end: what was printed, and then the errors."""
+async def all_it_says(program: Child, typed: bytes = b"") -> tuple[str, str]:
+    """Type this, end the input, and wait for the end: what was printed, and the errors."""
     if program.stdin is not None:
         program.stdin.write(typed)
         program.stdin.close()
     assert program.stdout and program.stderr
     async with asyncio.timeout(WITHIN):
-        said = await asyncio.gather(program.stdout.read(), program.stderr.read())
+        printed, errors = await asyncio.gather(program.stdout.read(), program.stderr.read())
         await program.wait()
-    return b"".join(said).decode()
+    return printed.decode(), errors.decode()
 
 
 async def does_not_start(folder: Path, name: str, value: str, **environment: str) -> str:
     """Start the chapter with this setting; it has to refuse it by name. Returns all it said."""
     settings = {**os.environ, **environment, name: value}
     server = await spawning.spawn([sys.executable, "server.py"], str(folder), settings, DEVNULL)
-    said = await all_it_says(server)
+    printed, errors = await all_it_says(server)
     assert server.returncode == 1
-    assert said.count("\n") == 1
-    assert name in said
-    return said
+    assert errors.count("\n") == 1
+    assert name in errors
+    return printed + errors

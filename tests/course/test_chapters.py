@@ -59,10 +59,10 @@ async def test_a_chapter_runs_from_a_copy_elsewhere(
 
     async with running(copy) as server:
         client = await start(copy, "client.py", URL=f"ws://127.0.0.1:{server.port}/ws")
-        said = await all_it_says(client, b'{"type":"ping"}\n')
+        printed, errors = await all_it_says(client, b'{"type":"ping"}\n')
 
-    assert ("welcome" if chapter.dialect == "native" else '"open"') in said
-    assert client.returncode == 0, said
+    assert ("welcome" if chapter.dialect == "native" else '"open"') in printed
+    assert client.returncode == 0, printed + errors
 
 
 CLIENTS = [
@@ -81,7 +81,7 @@ CLIENTS = [
 async def test_a_client_of_nobody_says_so_in_one_line(chapter: Chapter, name: str) -> None:
     client = await start(chapter.folder, name, URL=f"ws://127.0.0.1:{free_port()}/ws")
 
-    said = await all_it_says(client)
+    said = "".join(await all_it_says(client))
 
     assert client.returncode == 1
     assert "cannot" in said
@@ -191,10 +191,11 @@ def test_both_clients_have_the_same_table_of_states() -> None:
 async def test_a_client_that_cannot_connect_anywhere_says_so_in_one_line(url: str) -> None:
     client = await start(load().chapter(4).folder, "client.py", URL=url)
 
-    said = await all_it_says(client)
+    printed, errors = await all_it_says(client)
 
     assert client.returncode == 1
-    assert said.count("\n") == 1 and "URL" in said
+    assert printed == ""
+    assert errors.count("\n") == 1 and "URL" in errors
 
 
 async def test_what_cannot_be_sent_any_more_is_told_line_by_line() -> None:
@@ -207,8 +208,8 @@ async def test_what_cannot_be_sent_any_more_is_told_line_by_line() -> None:
     async with asyncio.timeout(WITHIN):
         while not events or events[-1]["event"] != "retry":
             events.append(json.loads(await client.stdout.readline()))
-    said = await all_it_says(client, b"one\ntwo\nthree\n")
-    events += [json.loads(line) for line in said.splitlines()]
+    printed, errors = await all_it_says(client, b"one\ntwo\nthree\n")
+    events += [json.loads(line) for line in (printed + errors).splitlines()]
 
     assert [event["line"] for event in events if event["event"] == "refused"] == [
         "one",

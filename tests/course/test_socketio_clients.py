@@ -120,9 +120,10 @@ async def test_the_python_client_comes_back_into_its_rooms() -> None:
 async def test_by_hand_over_a_plain_websocket() -> None:
     async with running(FOLDER) as server:
         raw = await start(FOLDER, "raw.py", URL=f"ws://127.0.0.1:{server.port}")
-        said = await all_it_says(raw)
+        printed, errors = await all_it_says(raw)
 
-    lines = said.splitlines()
+    assert errors == ""
+    lines = printed.splitlines()
     packets = [line.split(" ", 1)[1] for line in lines if line[:1] in "→←"]
     kinds = [packet.rstrip("\n")[:2] for packet in packets]
     assert kinds == ["0{", "40", "40", "42", "43", "42", "42", "43", "2", "3", "41"]
