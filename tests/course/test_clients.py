@@ -116,7 +116,7 @@ async def test_waiting_for_what_cannot_come_any_more_ends_at_once() -> None:
 
 
 async def test_waiting_has_a_deadline() -> None:
-    code = 'import time; print(\'{"event":"open"}\', flush=True); time.sleep(60)'
+    code = 'import sys; print(\'{"event":"open"}\', flush=True); sys.stdin.read()'
     async with started(code) as client:
         with pytest.raises(CheckFailure, match=r"within 0.3 s") as failure:
             await client.event("close", 0.3)
@@ -128,8 +128,8 @@ async def test_waiting_has_a_deadline() -> None:
 
 async def test_nothing_it_has_started_is_left_behind() -> None:
     code = (
-        "import subprocess, sys, time; child = subprocess.Popen(['sleep', '600']);"
-        'print(\'{"event":"open","pid":%d}\' % child.pid, flush=True); time.sleep(600)'
+        "import subprocess, sys; child = subprocess.Popen(['sleep', '600']);"
+        'print(\'{"event":"open","pid":%d}\' % child.pid, flush=True); sys.stdin.read()'
     )
     async with started(code) as client:
         pid = (await client.event("open", WITHIN)).fields["pid"]
@@ -249,12 +249,22 @@ async def test_a_black_hole_hears_everything_and_answers_nothing() -> None:
         await first.ended()
 
 
+async def counts(server: Hostile, number: int) -> None:
+    """Wait until this connection has lived for longer than a blink."""
+    connection = await server.connection(number)
+
+    async def age() -> float:
+        return asyncio.get_running_loop().time() - connection.arrived
+
+    assert await ask_again(age, lambda lived: lived > BLINK, WITHIN) > BLINK
+
+
 async def test_connections_that_live_at_one_time_are_counted() -> None:
     async with serving(lambda connection: connection.accept()) as server:
         async with dial(server), dial(server):
-            await asyncio.sleep(2 * BLINK)  # so long that they count: time is what is asked for
+            await counts(server, 2)
         async with dial(server):
-            await asyncio.sleep(2 * BLINK)  # so long that they count: time is what is asked for
+            await counts(server, 3)
 
         assert server.most_at_once() == 2
         assert len(server.accepted) == 3
